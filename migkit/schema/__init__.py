@@ -1,0 +1,35 @@
+"""What every value means: codes, trace events and the columns of every frame, as plain data.
+
+Importing this package loads nothing but the standard library. Position in a tuple is the code
+the engine writes, so the order of `STATES`, `DECISIONS`, `SYNC_REASONS`, `CHECKPOINTS` and
+`EVENTS` never changes; new names are added at the end.
+"""
+
+from __future__ import annotations
+
+from .codes import CHECKPOINTS, DECISIONS, OTHER_STATES, STATES, SYNC_REASONS
+from .columns import EVENT_FRAME, FAULTS, FRAMES, ITERATIONS, ROUNDS, WINDOWS, Column
+from .events import EVENT_CODES, EVENTS, MAX_ARGUMENTS, Argument, Event
+from .summary import SUMMARY, SummaryField
+
+__all__ = [
+    "CHECKPOINTS",
+    "DECISIONS",
+    "EVENTS",
+    "EVENT_CODES",
+    "EVENT_FRAME",
+    "FAULTS",
+    "FRAMES",
+    "ITERATIONS",
+    "MAX_ARGUMENTS",
+    "OTHER_STATES",
+    "ROUNDS",
+    "STATES",
+    "SUMMARY",
+    "SYNC_REASONS",
+    "WINDOWS",
+    "Argument",
+    "Column",
+    "Event",
+    "SummaryField",
+]

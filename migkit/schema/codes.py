@@ -1,0 +1,43 @@
+"""Small vocabularies whose positions are the engine's codes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STATES: Final = (
+    "none",
+    "setup",
+    "cancelling",
+    "cancelled",
+    "active",
+    "postcopy-device",
+    "postcopy-active",
+    "postcopy-paused",
+    "postcopy-recover-setup",
+    "postcopy-recover",
+    "completed",
+    "failed",
+    "colo",
+    "pre-switchover",
+    "device",
+    "wait-unplug",
+)
+"""States of a migration: ``MigrationStatus`` of qapi/migration.json."""
+
+OTHER_STATES: Final = ("failing",)
+"""States that only other QEMU versions have (11.1), after `STATES` in every category list."""
+
+DECISIONS: Final = ("iterate", "complete", "postcopy_start")
+"""What one pass decided: migration/migration.c (migration_iteration_run)."""
+
+SYNC_REASONS: Final = ("setup", "exact", "final", "postcopy", "timer")
+"""Who asked for a dirty-bitmap sync: the callers of migration/ram.c (migration_bitmap_sync)."""
+
+CHECKPOINTS: Final = (
+    "src-downtime-start",
+    "src-vm-stopped",
+    "src-iterable-saved",
+    "src-non-iterable-saved",
+    "src-downtime-end",
+)
+"""Marks of the source's downtime: trace vmstate_downtime_checkpoint."""
