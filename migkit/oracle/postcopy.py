@@ -1,0 +1,174 @@
+"""Going over to postcopy, pausing and recovering it (migration.c postcopy_start, postcopy_pause)."""
+
+from __future__ import annotations
+
+from migkit.oracle import decisions, destination, savevm, switchover, timeline
+from migkit.oracle.codes import Checkpoint, Event, State, SyncReason
+from migkit.oracle.ram import END_OF_SECTION_BYTES
+from migkit.oracle.stream import flush, put
+from migkit.oracle.sync import bitmap_sync
+from migkit.oracle.world import World
+
+RANGES_PER_DISCARD = 12
+
+
+def start(w: World) -> None:
+    """Stop the guest here, tell the destination what is stale, send the devices, go on there."""
+    w.postcopy_start_ns = w.t
+    savevm.section(w, 0, savevm.RAM_SECTION_ID, end_of_section)
+    w.emit(Event.POSTCOPY_START)
+    w.emit(Event.POSTCOPY_START_SET_RUN)
+    switchover.stop_vm(w)
+    if not switchover.switchover_start(w):
+        switchover.fail(w)
+        return
+    savevm.complete_handlers(w, postcopiable_too=False)
+    switchover.checkpoint(w, Checkpoint.ITERABLE_SAVED)
+    if w.plan.postcopy_ram:
+        bitmap_sync(w, SyncReason.POSTCOPY)
+        w.last_seen_block, w.last_page, w.last_sent_block = 0, 0, -1
+        send_discards(w)
+        savevm.ping(w, 2)
+    send_package(w)
+    if w.error:
+        switchover.fail(w)
+        return
+    switchover.checkpoint(w, Checkpoint.DOWNTIME_END)
+    w.downtime_ms = w.now_ms() - switchover.downtime_start_ms(w)
+    if w.plan.postcopy_ram:
+        savevm.ping(w, 4)
+    w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-postcopy-bandwidth"])
+    waits = w.plan.has_postcopy_device and w.plan.has_return_path
+    w.set_state(State.POSTCOPY_DEVICE if waits else State.POSTCOPY_ACTIVE)
+    w.destination_state = State.POSTCOPY_ACTIVE
+
+
+def end_of_section(w: World) -> int:
+    """Body of the section that precedes the switch: nothing but its end mark."""
+    put(w, END_OF_SECTION_BYTES)
+    flush(w)
+    return 1
+
+
+def send_discards(w: World) -> None:
+    """Name every run of dirty pages, twelve to a command (ram_postcopy_send_discard_bitmap)."""
+    for block, name in enumerate(w.plan.block_names):
+        first, end = w.block_start[block], w.block_start[block + 1]
+        runs = 0
+        page = w.bmap.find(1, first, end)
+        while page >= 0:
+            runs += 1
+            clean = w.bmap.find(0, page, end)
+            page = w.bmap.find(1, clean, end) if clean >= 0 else -1
+        while runs > 0:
+            ranges = min(runs, RANGES_PER_DISCARD)
+            savevm.command(w, savevm.POSTCOPY_RAM_DISCARD, 3 + len(name) + 16 * ranges)
+            w.t += w.plan.host.discard_command_ns
+            runs -= ranges
+
+
+def send_package(w: World) -> None:
+    """Build the package of device states in memory, then send it; both count as transferred."""
+    blob = 0
+    w.emit(Event.SAVEVM_COMMAND_SEND, savevm.POSTCOPY_LISTEN, 0)
+    blob += savevm.COMMAND_HEADER_BYTES + w.plan.device_state_bytes
+    w.t += w.plan.host.package_ns
+    switchover.checkpoint(w, Checkpoint.NON_ITERABLE_SAVED)
+    for value in package_pings(w):
+        w.emit(Event.SAVEVM_SEND_PING, value)
+        w.emit(Event.SAVEVM_COMMAND_SEND, savevm.PING, 4)
+        blob += savevm.COMMAND_HEADER_BYTES + 4
+    w.emit(Event.SAVEVM_COMMAND_SEND, savevm.POSTCOPY_RUN, 0)
+    blob += savevm.COMMAND_HEADER_BYTES
+    w.package_bytes = blob
+    w.transferred += blob  # the memory file counts too (qemu-file.c)
+    w.emit(Event.QEMU_SAVEVM_SEND_PACKAGED)
+    savevm.command(w, savevm.PACKAGED, 4)
+    put_blob(w, blob)
+    arrives = max(w.t, w.drain_end) + w.plan.link_latency_ns
+    loaded = arrives + w.plan.host.package_load_ns
+    destination.start(w, loaded)
+    w.package_loaded_ns = loaded + w.plan.link_latency_ns
+    if w.plan.has_return_path:
+        w.emit(Event.SOURCE_RETURN_PATH_THREAD_PONG, 0x42, at=w.package_loaded_ns)
+        w.emit(Event.SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED, at=w.package_loaded_ns)
+
+
+def put_blob(w: World, blob: int) -> None:
+    """Send the package in one piece."""
+    put(w, blob)
+    flush(w)
+
+
+def package_pings(w: World) -> list[int]:
+    """Return the values of the pings inside the package."""
+    values = [3] if w.plan.postcopy_ram else []
+    if w.plan.has_postcopy_device and w.plan.has_return_path:
+        values.append(0x42)
+    return values
+
+
+def leave_device_state(w: World, pending: int) -> None:
+    """postcopy-device → postcopy-active once the destination has loaded the package."""
+    if w.state != State.POSTCOPY_DEVICE:
+        return
+    if decisions.postcopy_device_over(w.t >= w.package_loaded_ns, pending):
+        w.t = max(w.t, w.package_loaded_ns)
+        w.set_state(State.POSTCOPY_ACTIVE)
+
+
+def pause(w: World) -> bool:
+    """Wait for recovery after the link broke; True when the migration goes on."""
+    w.set_state(State.POSTCOPY_PAUSED)
+    w.destination_state = State.POSTCOPY_PAUSED
+    w.emit(Event.POSTCOPY_PAUSE_RETURN_PATH)
+    destination.drop_in_flight(w, w.cut_ns)
+    w.cut_ns = -1
+    w.error = False
+    if not wait_for_resume(w):
+        w.finished = True
+        return False
+    recover(w)
+    return not w.error
+
+
+def wait_for_resume(w: World) -> bool:
+    """Let time pass until `migrate` with resume comes; False when it never does."""
+    timeline.apply(w)
+    while not (w.resume_asked and w.recover_asked):
+        later = [
+            item["at_ns"]
+            for index, item in enumerate(w.timeline)
+            if index not in w.fired and item["at_ns"] > w.t
+        ]
+        if not later:
+            return False
+        w.t = min(later)
+        timeline.apply(w)
+    w.resume_asked = w.recover_asked = False
+    return True
+
+
+def recover(w: World) -> None:
+    """Agree with the destination on what it has, and go on with the rest (postcopy_do_resume)."""
+    w.set_state(State.POSTCOPY_RECOVER_SETUP)
+    w.drain_end = w.t
+    w.link_bandwidth = w.plan.recovery_link_bandwidth_bytes_per_s
+    w.set_state(State.POSTCOPY_RECOVER)
+    destination_bytes = 0
+    for block, name in enumerate(w.plan.block_names):
+        savevm.command(w, savevm.RECV_BITMAP, 1 + len(name))
+        destination_bytes += (w.plan.block_pages[block] + 63) // 64 * 8 + 16
+    w.t += 2 * w.plan.link_latency_ns
+    if w.link_bandwidth > 0:
+        w.t += destination_bytes * 1_000_000_000 // w.link_bandwidth
+    w.bmap = bytearray(w.missing)
+    w.dirty_pages = sum(w.missing)
+    w.last_seen_block, w.last_page, w.last_sent_block = 0, 0, -1
+    savevm.command(w, savevm.POSTCOPY_RESUME, 0)
+    w.t += 2 * w.plan.link_latency_ns
+    w.set_state(State.POSTCOPY_ACTIVE)
+    w.destination_state = State.POSTCOPY_ACTIVE
+    w.emit(Event.POSTCOPY_PAUSE_CONTINUED)
+    if w.vcpu_fault is not None:
+        w.requests.append((w.t + w.plan.link_latency_ns, w.vcpu_fault[destination.PAGE]))

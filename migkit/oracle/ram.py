@@ -1,0 +1,128 @@
+"""RAM: which page next, and what its record costs (migration/ram.c)."""
+
+from __future__ import annotations
+
+from migkit.oracle import decisions, destination
+from migkit.oracle.codes import Event, SyncReason
+from migkit.oracle.stream import count_ram_bytes, flush, put, put_page, rate_exceeded
+from migkit.oracle.sync import bitmap_sync
+from migkit.oracle.world import PAGE_BYTES, World
+
+RECORD_HEADER_BYTES = 8
+END_OF_SECTION_BYTES = 8
+
+
+def iterate(w: World) -> int:
+    """Send pages until the budget, the time slice or the dirty pages run out.
+
+    Returns 1 when a whole sweep found nothing dirty (ram_save_iterate).
+    """
+    started, steps, done = w.t, 0, 0
+    while not rate_exceeded(w) or w.queue:
+        if w.error:
+            break
+        if not find_and_save_page(w):
+            done = 1
+            break
+        if steps & 63 == 0 and decisions.pass_time_over(w.t - started):
+            elapsed_ms = (w.t - started) // 1_000_000
+            w.emit(Event.RAM_SAVE_ITERATE_BIG_WAIT, elapsed_ms, steps)
+            break
+        steps += 1
+    if not w.error:
+        put(w, END_OF_SECTION_BYTES)
+        count_ram_bytes(w, END_OF_SECTION_BYTES)
+        flush(w)
+    return done
+
+
+def complete(w: World) -> None:
+    """Send all that is left, with no budget and no time slice (ram_save_complete)."""
+    w.emit(Event.RAM_SAVE_COMPLETE, w.dirty_pages, 0)
+    if not w.in_postcopy:
+        bitmap_sync(w, SyncReason.FINAL)
+    while find_and_save_page(w):  # a broken stream does not end it: nothing looks at it here
+        pass
+    put(w, END_OF_SECTION_BYTES)
+    w.emit(Event.RAM_SAVE_COMPLETE, w.dirty_pages, 1)
+    flush(w)
+
+
+def find_and_save_page(w: World) -> int:
+    """Send the next dirty page of the circular sweep, requested pages first.
+
+    Returns the pages sent: 0 when everything is clean (ram_find_and_save_block).
+    """
+    block, page, wrapped = w.last_seen_block, w.last_page, False
+    while True:
+        requested = requested_page(w)
+        if requested >= 0:
+            block, page = 0, requested
+            break
+        end = w.block_start[block + 1]
+        page = w.bmap.find(1, page, end)
+        if page < 0:
+            page = end
+        if wrapped and block == w.last_seen_block and page >= w.last_page:
+            w.last_page = page
+            return 0
+        if page < end:
+            break
+        block += 1
+        if block == len(w.plan.block_pages):
+            block, wrapped = 0, True
+        page = w.block_start[block]
+    save_page(w, block, page)
+    w.last_seen_block, w.last_page = block, page + 1
+    return 1
+
+
+def requested_page(w: World) -> int:
+    """Next page that the destination asked for and that is still dirty, or -1."""
+    if not w.in_postcopy:
+        return -1
+    destination.take_requests(w)
+    while w.queue:
+        page = w.queue.popleft()
+        if w.bmap[page]:
+            w.emit(Event.GET_QUEUED_PAGE, 0, page * PAGE_BYTES, page)
+            return page
+        w.emit(Event.GET_QUEUED_PAGE_NOT_DIRTY, 0, page * PAGE_BYTES, page)
+    return -1
+
+
+def save_page(w: World, block: int, page: int) -> None:
+    """Write one page record and account it (ram_save_target_page)."""
+    host = w.plan.host
+    w.bmap[page] = 0
+    w.dirty_pages -= 1
+    header = RECORD_HEADER_BYTES
+    if block != w.last_sent_block:
+        header += 1 + len(w.plan.block_names[block])
+        w.last_sent_block = block
+    if w.in_postcopy:
+        w.batch_pages.append(page)
+    if w.plan.detect_zero_pages and not w.normal[page]:
+        w.t += host.zero_page_ns
+        w.batch_service_ns += host.destination_zero_page_ns
+        w.zero_pages += 1
+        count_ram_bytes(w, header + 1)
+        put(w, header + 1)
+        return
+    w.t += host.normal_page_ns
+    w.batch_service_ns += page_service_ns(w, page)
+    w.normal_pages += 1
+    count_ram_bytes(w, header + PAGE_BYTES)
+    put(w, header)
+    put_page(w)
+
+
+def page_service_ns(w: World, page: int) -> int:
+    """Return what the destination needs to place this page."""
+    host = w.plan.host
+    if w.in_postcopy:
+        return host.place_page_ns
+    if w.sent_before[page]:
+        return host.destination_page_ns
+    w.sent_before[page] = 1
+    return host.first_touch_page_ns

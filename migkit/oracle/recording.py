@@ -1,0 +1,103 @@
+"""What a run leaves behind: tables of int64 columns, events and counters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from migkit.oracle.codes import State
+from migkit.oracle.world import PAGE_BYTES, World
+
+COLUMNS = {
+    "iterations": (
+        "t_ns",
+        "state",
+        "in_postcopy",
+        "pending_estimate_bytes",
+        "pending_exact_bytes",
+        "threshold_size_bytes",
+        "decision",
+        "end_ns",
+        "transferred_bytes",
+        "normal_pages",
+        "zero_pages",
+    ),
+    "rounds": (
+        "t_ns",
+        "end_ns",
+        "reason",
+        "new_dirty_pages",
+        "period_dirty_pages",
+        "remaining_pages",
+        "transferred_bytes",
+        "threshold_size_bytes",
+        "normal_pages",
+        "zero_pages",
+        "dirty_pages_rate_per_s",
+        "cpu_throttle_percentage",
+    ),
+    "windows": (
+        "t_ns",
+        "transferred_bytes",
+        "time_spent_ms",
+        "bandwidth_bytes_per_ms",
+        "switchover_bandwidth_bytes_per_ms",
+        "threshold_size_bytes",
+    ),
+    "faults": ("page", "fault_ns", "request_ns", "sent_ns", "placed_ns"),
+}
+
+
+def recording(w: World) -> dict[str, Any]:
+    """Return the recording of a finished run, as :mod:`migkit.results` reads it."""
+    out: dict[str, Any] = {name: columns(w, name) for name in COLUMNS}
+    events = np.array(w.events, dtype=np.int64).reshape(-1, 7)
+    out["events"] = events[np.argsort(events[:, 0], kind="stable")]
+    out["counters"] = counters(w)
+    out["handlers"] = ("ram", *(handler["name"] for handler in w.handlers))
+    out["ram_blocks"] = tuple(w.plan.block_names)
+    out["outcome"] = state_name(w.state)
+    out["destination_state"] = state_name(w.destination_state)
+    return out
+
+
+def state_name(state: State) -> str:
+    """Return QEMU's spelling of a state."""
+    return State(state).name.lower().replace("_", "-")
+
+
+def columns(w: World, table: str) -> dict[str, np.ndarray]:
+    """Turn a table's rows into named columns."""
+    rows = np.array(w.tables[table], dtype=np.int64).reshape(-1, len(COLUMNS[table]))
+    return {name: rows[:, i].copy() for i, name in enumerate(COLUMNS[table])}
+
+
+def counters(w: World) -> dict[str, Any]:
+    """Return the fields of query-migrate at the end of the run."""
+    completed = w.state == State.COMPLETED
+    return {
+        "status": state_name(w.state),
+        "total_time_ms": w.total_time_ms,
+        "setup_time_ms": w.setup_time_ms,
+        "downtime_ms": w.downtime_ms,
+        "expected_downtime_ms": w.expected_downtime_ms,
+        "transferred_bytes": w.transferred,
+        "remaining_bytes": 0 if completed else w.dirty_pages * PAGE_BYTES,
+        "total_bytes": w.total_pages * PAGE_BYTES,
+        "duplicate_pages": w.zero_pages,
+        "normal_pages": w.normal_pages,
+        "mbps": w.mbps,
+        "dirty_sync_count": w.dirty_sync_count,
+        "postcopy_requests": w.postcopy_requests,
+        "multifd_bytes": 0,
+        "pages_per_second": int(w.pages_per_second),
+        "dirty_pages_rate_per_s": 0 if completed else w.dirty_pages_rate,
+        "precopy_bytes": w.precopy_bytes,
+        "downtime_bytes": w.downtime_bytes,
+        "postcopy_bytes": w.postcopy_bytes,
+        "cpu_throttle_percentage": w.throttle_percentage,
+        "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
+        "package_bytes": w.package_bytes,
+        "handler_sent_bytes": tuple(h.get("sent", 0) for h in w.handlers),
+    }

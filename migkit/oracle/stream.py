@@ -1,0 +1,91 @@
+"""QEMU's buffered stream and what lies behind it: the socket, the link, the destination.
+
+Bytes count when they are written, not when they are put (migration/qemu-file.c): a write happens
+when the 32 KiB buffer is full, when the vector has 64 entries, and when somebody flushes.
+"""
+
+from __future__ import annotations
+
+from migkit.oracle import decisions, timeline
+from migkit.oracle.world import PAGE_BYTES, World
+
+BUFFER_BYTES = 32768
+VECTOR_ENTRIES = 64
+
+
+def put(w: World, count: int) -> None:
+    """Put `count` bytes through the buffer, byte by byte as far as flushing is concerned."""
+    while count > 0:
+        if not w.tail_is_buffer:
+            w.vector_entries += 1
+            w.tail_is_buffer = True
+            if w.vector_entries >= VECTOR_ENTRIES:  # this one byte fills the vector
+                w.pending_bytes += 1
+                count -= 1
+                flush(w)
+                continue
+        taken = min(count, BUFFER_BYTES - w.buffer_used)
+        w.buffer_used += taken
+        w.pending_bytes += taken
+        count -= taken
+        if w.buffer_used == BUFFER_BYTES:
+            flush(w)
+
+
+def put_page(w: World) -> None:
+    """Put a page by reference: a vector entry of its own, no room in the buffer."""
+    w.vector_entries += 1
+    w.tail_is_buffer = False
+    w.pending_bytes += PAGE_BYTES
+    if w.vector_entries >= VECTOR_ENTRIES:
+        flush(w)
+
+
+def flush(w: World) -> None:
+    """Write what is pending; blocks while the socket buffer is full (qemu_fflush)."""
+    count, service = w.pending_bytes, w.batch_service_ns
+    pages = w.batch_pages
+    w.buffer_used = w.vector_entries = w.pending_bytes = w.batch_service_ns = 0
+    w.tail_is_buffer = False
+    w.batch_pages = []
+    if count == 0 or w.error:
+        return
+    write(w, count, service, pages)
+
+
+def write(w: World, count: int, service_ns: int, pages: list[int]) -> None:
+    """Hand `count` bytes to the socket: the thread goes on once the buffer has taken them."""
+    w.t += w.plan.host.write_ns
+    timeline.apply(w)
+    if w.link_bandwidth > 0:
+        service_ns = max(service_ns, count * 1_000_000_000 // w.link_bandwidth)
+    drain_end = max(w.t, w.drain_end) + service_ns
+    room_ns = service_ns * w.plan.send_buffer_bytes // count
+    accepted = max(w.t, drain_end - room_ns)
+    cut = timeline.cut_before(w, accepted)
+    if cut >= 0:
+        w.t = max(w.t, cut)
+        w.cut_ns = cut
+        w.error = True
+    if w.error:
+        return
+    w.t = accepted
+    w.drain_end = drain_end
+    w.transferred += count
+    if pages:
+        w.in_flight.append((drain_end + w.plan.link_latency_ns, pages))
+
+
+def count_ram_bytes(w: World, count: int) -> None:
+    """Add to the RAM counter of the phase (migration/ram.c ram_transferred_add)."""
+    if w.vm_running:
+        w.precopy_bytes += count
+    elif w.in_postcopy:
+        w.postcopy_bytes += count
+    else:
+        w.downtime_bytes += count
+
+
+def rate_exceeded(w: World) -> bool:
+    """Whether this window's budget is used up (migration-stats.c migration_rate_exceeded)."""
+    return w.error or decisions.rate_exceeded(w.transferred, w.rate_limit_start, w.rate_limit_max)

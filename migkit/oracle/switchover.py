@@ -1,0 +1,151 @@
+"""Stopping the guest and sending the last of it (migration.c migration_completion)."""
+
+from __future__ import annotations
+
+from migkit.oracle import decisions, guest, ram, savevm, timeline
+from migkit.oracle.codes import Checkpoint, Event, State
+from migkit.oracle.stream import flush, put
+from migkit.oracle.world import World
+
+
+def checkpoint(w: World, which: Checkpoint) -> None:
+    """Record a point of the downtime."""
+    w.emit(Event.VMSTATE_DOWNTIME_CHECKPOINT, int(which))
+
+
+def stop_vm(w: World) -> None:
+    """Stop the guest; downtime begins (migration_stop_vm)."""
+    w.downtime_start_ns = w.t
+    checkpoint(w, Checkpoint.DOWNTIME_START)
+    guest.stop(w)
+    w.t += w.plan.host.vm_stop_ns
+    checkpoint(w, Checkpoint.VM_STOPPED)
+    w.emit(Event.MIGRATION_COMPLETION_VM_STOP, 0)
+
+
+def switchover_start(w: World) -> bool:
+    """Go to `device`, through `pre-switchover` if asked; False when cancelled on the way."""
+    if w.plan.pause_before_switchover:
+        w.set_state(State.PRE_SWITCHOVER)
+        if not wait_for_continue(w):
+            return False
+    w.set_state(State.DEVICE)
+    w.rate_limit_max = 0
+    w.emit(Event.MIGRATION_PRECOPY_COMPLETE)
+    savevm.command(w, savevm.SWITCHOVER_START, 0)
+    return not w.error
+
+
+def wait_for_continue(w: World) -> bool:
+    """Wait for `migrate-continue`; time passes to the next item of the timeline."""
+    timeline.apply(w)
+    while not w.continue_asked:
+        later = [
+            item["at_ns"]
+            for index, item in enumerate(w.timeline)
+            if index not in w.fired and item["at_ns"] > w.t
+        ]
+        if w.state != State.PRE_SWITCHOVER:
+            return False
+        if not later:
+            w.t = max(w.t, w.plan.observe_ns)
+            w.observed_out = True
+            return False
+        w.t = min(later)
+        timeline.apply(w)
+    w.continue_asked = False
+    return w.state == State.PRE_SWITCHOVER
+
+
+def complete_precopy(w: World) -> None:
+    """Send the rest with the guest stopped (migration_completion_precopy)."""
+    stop_vm(w)
+    if not switchover_start(w):
+        fail(w)
+        return
+    savevm.section(w, 0, savevm.RAM_SECTION_ID, ram.complete)
+    savevm.complete_handlers(w, postcopiable_too=True)
+    checkpoint(w, Checkpoint.ITERABLE_SAVED)
+    machine = w.plan
+    w.t += w.plan.host.device_state_ns
+    put(w, machine.device_state_bytes + 1 + machine.vmdesc_bytes)
+    flush(w)
+    checkpoint(w, Checkpoint.NON_ITERABLE_SAVED)
+    if w.error:
+        fail(w)
+        return
+    close_return_path(w, w.plan.host.load_ns)
+    finish(w)
+
+
+def complete_postcopy(w: World) -> None:
+    """Send what is left and end the stream (migration_completion_postcopy).
+
+    Nothing in here can be paused: a link that breaks now ends the migration on both sides.
+    """
+    w.emit(Event.MIGRATION_COMPLETION_POSTCOPY_END)
+    w.complete_entry_ns = w.t
+    savevm.section(w, 0, savevm.RAM_SECTION_ID, ram.complete)
+    savevm.complete_handlers(w, postcopiable_too=True)
+    put(w, 1)
+    flush(w)
+    w.emit(Event.MIGRATION_COMPLETION_POSTCOPY_END_AFTER_COMPLETE)
+    if not w.error:
+        close_return_path(w, w.plan.host.postcopy_end_ns)
+    if w.error:
+        fail(w)
+        return
+    finish(w)
+
+
+def close_return_path(w: World, destination_ns: int) -> None:
+    """Wait for the destination's SHUT, if there is a return path to bring it."""
+    if not w.plan.has_return_path:
+        return
+    w.emit(Event.MIGRATION_RETURN_PATH_END_BEFORE)
+    shut = max(w.t, w.drain_end + w.plan.link_latency_ns) + destination_ns
+    shut += w.plan.link_latency_ns
+    cut = timeline.cut_before(w, shut)
+    if cut >= 0:
+        w.t, w.error = max(w.t, cut), True
+    else:
+        w.t = shut
+        w.emit(Event.SOURCE_RETURN_PATH_THREAD_SHUT, 0)
+    w.emit(Event.MIGRATION_RETURN_PATH_END_AFTER, 0)
+
+
+def finish(w: World) -> None:
+    """Account downtime, total time and throughput (migration_completion_end)."""
+    checkpoint(w, Checkpoint.DOWNTIME_END)
+    now = w.now_ms()
+    w.downtime_ms = decisions.completed_downtime_ms(w.downtime_ms, downtime_start_ms(w), now)
+    w.total_time_ms = now - w.start_ms
+    w.mbps = decisions.mbps_whole(w.transferred, w.total_time_ms - w.setup_time_ms, w.mbps)
+    w.set_state(State.COMPLETED)
+    w.destination_state = State.COMPLETED
+    end_loop(w)
+
+
+def downtime_start_ms(w: World) -> int:
+    """Return the millisecond in which the guest was stopped."""
+    return (w.downtime_start_ns + w.plan.host.clock_phase_ns) // 1_000_000
+
+
+def fail(w: World) -> None:
+    """End without success: failed, or cancelled if that was asked for; the guest goes on."""
+    w.emit(Event.MIGRATE_ERROR)
+    if w.state == State.CANCELLING:
+        w.set_state(State.CANCELLED)
+        w.destination_state = State.FAILED
+    elif not getattr(w, "observed_out", False):
+        w.set_state(State.FAILED)
+        running = w.destination_runs_ns >= 0
+        w.destination_state = State.POSTCOPY_PAUSED if running else State.FAILED
+    end_loop(w)
+    guest.resume(w)
+
+
+def end_loop(w: World) -> None:
+    """Leave the migration thread's loop."""
+    w.emit(Event.MIGRATION_THREAD_AFTER_LOOP)
+    w.finished = True

@@ -1,0 +1,165 @@
+"""Everything that has a value while a migration runs, in one place.
+
+The functions of the other modules read and change a :class:`World`; it decides nothing itself.
+QEMU keeps the same things in ``MigrationState``, ``RAMState``, ``QEMUFile`` and ``mig_stats``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from migkit.oracle.codes import Event, State
+from migkit.oracle.writers import make_writer
+
+PAGE_BYTES = 4096
+
+
+class World:
+    """State of one simulated migration (source, link, guest, destination).
+
+    Parameters
+    ----------
+    plan : migkit.plan.Plan
+        Resolved inputs; see :mod:`migkit.plan` for the meaning and unit of every field.
+    """
+
+    def __init__(self, plan: Any) -> None:
+        self.plan = plan
+        self.t = 0  # virtual time, ns
+        self.start_ms = 0
+        self.state = State.NONE
+        self.destination_state = State.ACTIVE
+        self.finished = False
+        self.failed_in_completion = False
+        self._init_stream()
+        self._init_window()
+        self._init_ram()
+        self._init_guest()
+        self._init_destination()
+        self.handlers = [dict(it, remaining=it["initial_bytes"]) for it in plan.iterables]
+        self.timeline = list(plan.timeline)
+        self.fired: set[int] = set()  # items of the timeline that are done
+        self.event_ns: dict[int, int] = {}  # when each event was last recorded
+        self.postcopy_start_ns = -1
+        self.complete_entry_ns = -1
+        self.postcopy_pages = 0
+        self.events: list[tuple[int, ...]] = []
+        self.tables: dict[str, list[tuple[int, ...]]] = {
+            "iterations": [],
+            "rounds": [],
+            "windows": [],
+            "faults": [],
+        }
+
+    def _init_stream(self) -> None:
+        self.buffer_used = 0
+        self.vector_entries = 0
+        self.tail_is_buffer = False
+        self.pending_bytes = 0  # in the buffer and the vector, not yet written
+        self.transferred = 0  # written: what the limiter, the window and query-migrate see
+        self.error = False
+        self.batch_service_ns = 0  # what the pending bytes will cost the destination
+        self.batch_pages: list[int] = []  # postcopy: pages among the pending bytes
+        self.drain_end = 0  # when the destination will have digested all that was written
+        self.link_bandwidth = self.plan.link_bandwidth_bytes_per_s
+        self.cut_ns = -1
+
+    def _init_window(self) -> None:
+        self.iteration_start_ms = 0
+        self.window_initial_bytes = 0
+        self.window_initial_pages = 0
+        self.rate_limit_start = 0
+        self.rate_limit_max = 0
+        self.threshold_size = 0
+        self.mbps = 0.0
+        self.pages_per_second = 0.0
+        self.expected_downtime_ms = self.plan.downtime_limit_ms
+        self.parameters = {
+            "downtime-limit": self.plan.downtime_limit_ms,
+            "max-bandwidth": self.plan.max_bandwidth_bytes_per_s,
+            "max-postcopy-bandwidth": self.plan.max_postcopy_bandwidth_bytes_per_s,
+            "avail-switchover-bandwidth": self.plan.avail_switchover_bandwidth_bytes_per_s,
+        }
+        self.start_postcopy = False
+        self.continue_asked = False
+        self.setup_time_ms = 0
+        self.downtime_start_ns = -1
+        self.downtime_ms = 0
+        self.total_time_ms = 0
+        self.exact_queries_in_postcopy = 0
+        self.package_bytes = 0
+        self.resume_asked = False
+        self.recover_asked = False
+
+    def _init_ram(self) -> None:
+        plan = self.plan
+        self.block_start = [0]
+        for pages in plan.block_pages:
+            self.block_start.append(self.block_start[-1] + pages)
+        self.total_pages = self.block_start[-1]
+        self.bmap = bytearray(b"\1" * self.total_pages)
+        self.dirty_pages = self.total_pages
+        self.normal = bytearray(self.total_pages)  # 0 = a page of zeros
+        for first, count in plan.nonzero_extents:
+            self.normal[first : first + count] = b"\1" * count
+        self.sent_before = bytearray(self.total_pages)
+        self.log: set[int] = set()
+        self.last_seen_block = 0
+        self.last_page = 0  # pages are numbered through all blocks
+        self.last_sent_block = -1
+        self.normal_pages = 0
+        self.zero_pages = 0
+        self.precopy_bytes = 0
+        self.downtime_bytes = 0
+        self.postcopy_bytes = 0
+        self.dirty_sync_count = 0
+        self.last_sync_ms = 0
+        self.exact_syncs = 0
+        self.period_dirty_pages = 0
+        self.period_transferred = 0
+        self.dirty_bytes_last_sync = 0
+        self.dirty_pages_rate = 0
+        self.dirty_rate_high_count = 0
+        self.throttle_percentage = 0
+        self.timer_ns = -1
+        self.timer_previous_count = 0
+        self.queue: deque[int] = deque()
+        self.postcopy_requests = 0
+
+    def _init_guest(self) -> None:
+        self.vm_running = True
+        self.guest_run_ns = 0  # time the vCPUs have been let run
+        self.guest_mark_ns = 0  # virtual time up to which guest_run_ns counts
+        self.guest_progress_ns = 0  # how far the program has come on its own clock
+        self.writer = make_writer(self.plan.workload, self.plan.workload_lead_ns)
+
+    def _init_destination(self) -> None:
+        self.missing = bytearray()  # 1 = the destination has not got this page
+        self.in_flight: deque[tuple[int, list[int]]] = deque()
+        self.destination_runs_ns = -1
+        self.package_loaded_ns = -1
+        self.vcpu_free_ns = 0
+        self.vcpu_fault: list[int] | None = None  # page, fault, request, sent times
+        self.requests: deque[tuple[int, int]] = deque()  # arrival time at the source, page
+
+    def now_ms(self) -> int:
+        """Read the millisecond clock the way QEMU does: truncated."""
+        return (self.t + self.plan.host.clock_phase_ns) // 1_000_000
+
+    def emit(self, event: Event, *arguments: int, at: int | None = None) -> None:
+        """Record a trace event now, or at another time."""
+        padded = arguments + (0,) * (5 - len(arguments))
+        at = self.t if at is None else at
+        self.event_ns[int(event)] = at
+        self.events.append((at, int(event), *padded))
+
+    def set_state(self, state: State, at: int | None = None) -> None:
+        """Move to another migration state (migration.c migrate_set_state)."""
+        self.state = state
+        self.emit(Event.MIGRATE_SET_STATE, int(state), at=at)
+
+    @property
+    def in_postcopy(self) -> bool:
+        """Whether the guest runs on the destination while pages are still missing there."""
+        return self.state in (State.POSTCOPY_DEVICE, State.POSTCOPY_ACTIVE)
