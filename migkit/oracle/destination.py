@@ -52,7 +52,7 @@ def next_write(w: World) -> tuple[int, int]:
 
 
 def consume(w: World) -> None:
-    """The next write is done."""
+    """Take the next write off the list: it is done."""
     if w.first_touches:
         w.first_touches.pop(0)
     else:
@@ -116,7 +116,7 @@ def block_of(w: World, page: int) -> int:
 
 
 def drop_in_flight(w: World, cut: int) -> None:
-    """The link broke at `cut`: what had not arrived is lost, and requests with it."""
+    """Lose what had not arrived when the link broke at `cut`, and the requests with it."""
     advance(w, cut)
     arrive(w, cut)
     w.in_flight.clear()

@@ -1,4 +1,4 @@
-"""Going over to postcopy, pausing and recovering it (migration.c postcopy_start, postcopy_pause)."""
+"""Going over to postcopy, pausing it, recovering it (migration.c postcopy_start)."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def package_pings(w: World) -> list[int]:
 
 
 def leave_device_state(w: World, pending: int) -> None:
-    """postcopy-device → postcopy-active once the destination has loaded the package."""
+    """Go from postcopy-device to postcopy-active once the destination has loaded the package."""
     if w.state != State.POSTCOPY_DEVICE:
         return
     if decisions.postcopy_device_over(w.t >= w.package_loaded_ns, pending):

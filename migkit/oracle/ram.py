@@ -71,6 +71,7 @@ def find_and_save_page(w: World) -> int:
         block += 1
         if block == len(w.plan.block_pages):
             block, wrapped = 0, True
+            w.swept = True
         page = w.block_start[block]
     save_page(w, block, page)
     w.last_seen_block, w.last_page = block, page + 1
@@ -110,19 +111,16 @@ def save_page(w: World, block: int, page: int) -> None:
         put(w, header + 1)
         return
     w.t += host.normal_page_ns
-    w.batch_service_ns += page_service_ns(w, page)
+    w.batch_service_ns += page_service_ns(w)
     w.normal_pages += 1
     count_ram_bytes(w, header + PAGE_BYTES)
     put(w, header)
     put_page(w)
 
 
-def page_service_ns(w: World, page: int) -> int:
-    """Return what the destination needs to place this page."""
+def page_service_ns(w: World) -> int:
+    """Return what the destination needs to place a page; its first touch of memory is dear."""
     host = w.plan.host
     if w.in_postcopy:
         return host.place_page_ns
-    if w.sent_before[page]:
-        return host.destination_page_ns
-    w.sent_before[page] = 1
-    return host.first_touch_page_ns
+    return host.destination_page_ns if w.swept else host.first_touch_page_ns

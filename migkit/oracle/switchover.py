@@ -49,7 +49,7 @@ def wait_for_continue(w: World) -> bool:
             return False
         if not later:
             w.t = max(w.t, w.plan.observe_ns)
-            w.observed_out = True
+            w.abandoned = True
             return False
         w.t = min(later)
         timeline.apply(w)
@@ -137,7 +137,7 @@ def fail(w: World) -> None:
     if w.state == State.CANCELLING:
         w.set_state(State.CANCELLED)
         w.destination_state = State.FAILED
-    elif not getattr(w, "observed_out", False):
+    elif not w.abandoned:
         w.set_state(State.FAILED)
         running = w.destination_runs_ns >= 0
         w.destination_state = State.POSTCOPY_PAUSED if running else State.FAILED

@@ -1,7 +1,7 @@
 """What a user or a mishap does while the migration runs.
 
 A command changes a value at its time; the migration thread sees it when it looks next: at the
-top of a pass, after a write, after a sleep. Nothing wakes it up (migration.c migration_rate_limit).
+top of a pass, after a write, after a sleep. Nothing wakes it (migration_rate_limit).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class World:
         self.state = State.NONE
         self.destination_state = State.ACTIVE
         self.finished = False
-        self.failed_in_completion = False
+        self.abandoned = False  # waits for a command that never comes
         self._init_stream()
         self._init_window()
         self._init_ram()
@@ -103,7 +103,7 @@ class World:
         self.normal = bytearray(self.total_pages)  # 0 = a page of zeros
         for first, count in plan.nonzero_extents:
             self.normal[first : first + count] = b"\1" * count
-        self.sent_before = bytearray(self.total_pages)
+        self.swept = False  # the first sweep is over: the destination has seen every page
         self.log: set[int] = set()
         self.last_seen_block = 0
         self.last_page = 0  # pages are numbered through all blocks
