@@ -12,26 +12,101 @@ Examples
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from migkit import datasets, errors, figures, plot, schema, style, units, workloads
+    from migkit.capabilities import Capabilities
+    from migkit.capture import read_capture
+    from migkit.errors import MigkitError
+    from migkit.explorer import explore
+    from migkit.guest import Guest
+    from migkit.host import HostProfile, Link
+    from migkit.parameters import MigrationParameters
+    from migkit.ram_block import RamBlock
+    from migkit.results import Migration
+    from migkit.scenario import Scenario
+    from migkit.simulate import simulate
+    from migkit.timeline import TimelineItem
+    from migkit.trace import read_trace_log
+    from migkit.validate import validate
 
 __version__ = "0.1.0"
 
-# Public name -> module that defines it.
-_HOME: dict[str, str] = {}
+__all__ = [
+    "Capabilities",
+    "Guest",
+    "HostProfile",
+    "Link",
+    "MigkitError",
+    "Migration",
+    "MigrationParameters",
+    "RamBlock",
+    "Scenario",
+    "TimelineItem",
+    "__version__",
+    "datasets",
+    "errors",
+    "explore",
+    "figures",
+    "plot",
+    "read_capture",
+    "read_trace_log",
+    "schema",
+    "simulate",
+    "style",
+    "units",
+    "validate",
+    "workloads",
+]
 
-__all__ = ["__version__", *_HOME]
+# Public name -> module that defines it. Names of __all__ that are missing here are modules.
+_HOME = {
+    "Capabilities": "capabilities",
+    "Guest": "guest",
+    "HostProfile": "host",
+    "Link": "host",
+    "MigkitError": "errors",
+    "Migration": "results",
+    "MigrationParameters": "parameters",
+    "RamBlock": "ram_block",
+    "Scenario": "scenario",
+    "TimelineItem": "timeline",
+    "explore": "explorer",
+    "read_capture": "capture",
+    "read_trace_log": "trace",
+    "simulate": "simulate",
+    "validate": "validate",
+}
+
+
+class _Package(ModuleType):
+    """A package in which a public function outlives the import of the module of its name."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Bind a name; for ``migkit.simulate`` the function, not the module that holds it."""
+        if isinstance(value, ModuleType) and _HOME.get(name) == name:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name, or a module of the package, at its first use."""
+    """Load a public name at its first use."""
     if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
+        value = getattr(import_module(f"migkit.{_HOME[name]}"), name)
         globals()[name] = value
         return value
+    if name in __all__:
+        return import_module(f"migkit.{name}")
     raise AttributeError(f"module 'migkit' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """Return the public names, loaded or not."""
     return sorted({*globals(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Package
