@@ -94,8 +94,8 @@ $(READY): pyproject.toml meson.build meson.options
 			if $$candidate -c "$$PYTHON_IS_WHOLE" >/dev/null 2>&1; then python=$$candidate; break; fi; \
 		done; \
 		if [ -z "$$python" ]; then \
-			echo "migkit needs Python 3.11 or newer and none answers to the names $(PYTHONS):" \
-				"install one (Debian, Ubuntu:" \
+			echo "migkit needs Python 3.11 or newer and none of these is one: $(PYTHONS);" \
+				"install it (Debian, Ubuntu:" \
 				"apt install python3 python3-venv python3-dev; macOS: brew install python)" \
 				"or name one with PYTHON=/path/to/python3." >&2; \
 			exit 1; \
