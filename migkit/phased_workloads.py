@@ -82,3 +82,11 @@ class Phases(Workload):
             "total_pages": end - first,
         }
         return dataclasses.replace(self, phases=fitted, **span)
+
+    def seeded(self, seed: int) -> Self:
+        """Return a copy with another seed in every phase; see `Workload.seeded`."""
+        phases = tuple(
+            dataclasses.replace(phase, workload=phase.workload.seeded(seed + index))
+            for index, phase in enumerate(self.phases)
+        )
+        return dataclasses.replace(self, phases=phases, seed=seed)

@@ -118,6 +118,21 @@ class Workload:
             )
         return dataclasses.replace(self, pages=pages, total_pages=total)
 
+    def seeded(self, seed: int) -> Self:
+        """Return a copy with another seed.
+
+        Parameters
+        ----------
+        seed : int
+            The seed, 0..2^63 - 1.
+
+        Returns
+        -------
+        Workload
+            The changed copy.
+        """
+        return dataclasses.replace(self, seed=seed)
+
     @property
     def touched(self) -> tuple[int, int]:
         """Extent (first page, number of pages) that holds data when migration starts."""

@@ -1,0 +1,278 @@
+"""What depends on the machine: costs of pages, syncs and stops, device state, and the link.
+
+All constants of a machine live in one JSON file in ``migkit/hosts``, with the captures they were
+fitted on. Nothing else in migkit may add time to a simulated migration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from migkit.errors import HostProfileError, InputError, MigkitError, did_you_mean
+from migkit.records import record
+
+__all__ = ["DEFAULT_HOST", "HostProfile", "Link", "MachineProfile", "host_names"]
+
+DEFAULT_HOST = "captures"
+"""Name of the host profile used when none is given."""
+
+_INT64_MAX = 2**63 - 1
+
+
+def _check_numbers(owner: str, value: Any, what: type[MigkitError]) -> None:
+    """Refuse negative and non-integer fields; every int field of `value` is checked."""
+    for item in dataclasses.fields(value):
+        if item.type not in ("int", int):
+            continue
+        number = getattr(value, item.name)
+        try:
+            plain = operator.index(number)
+        except TypeError:
+            plain = -1
+        if isinstance(number, bool) or not 0 <= plain <= _INT64_MAX:
+            raise what.of(
+                f"{owner}: {item.name} {number!r}",
+                "allowed whole numbers, 0 or more",
+                "give such a number",
+            )
+        object.__setattr__(value, item.name, plain)
+
+
+@dataclass(frozen=True)
+class Link:
+    """The physical link between source and destination; QEMU's limits are parameters.
+
+    Parameters
+    ----------
+    bandwidth_bytes_per_s : int
+        What it carries, bytes per second; 0 is as fast as the destination takes the pages.
+    latency_ns : int
+        One way, nanoseconds.
+    send_buffer_bytes : int
+        What the two sockets hold before a write blocks, bytes.
+    recovery_bandwidth_bytes_per_s : int
+        What the link carries after a postcopy migration was recovered; 0 as above.
+
+    Raises
+    ------
+    InputError
+        If a value is negative or not whole.
+    """
+
+    bandwidth_bytes_per_s: int = 0
+    latency_ns: int = 0
+    send_buffer_bytes: int = 0
+    recovery_bandwidth_bytes_per_s: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        _check_numbers("link", self, InputError)
+
+
+@dataclass(frozen=True)
+class MachineProfile:
+    """Sizes that belong to QEMU's machine type.
+
+    Parameters
+    ----------
+    machine_name : str
+        As in the stream's configuration section.
+    device_state_bytes : int
+        SECTION_FULL of all devices together, bytes.
+    vmdesc_bytes : int
+        The stream's JSON description with its 5-byte header, bytes.
+    """
+
+    machine_name: str
+    device_state_bytes: int
+    vmdesc_bytes: int
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        _check_numbers("machine", self, HostProfileError)
+
+
+@dataclass(frozen=True)
+class HostProfile:
+    """Costs of one machine, in nanoseconds unless the name says otherwise.
+
+    Parameters
+    ----------
+    name : str
+        Name of the profile.
+    setup_ns, thread_start_ns : int
+        The first sync to ``active``; ``setup`` to the stream header.
+    clock_phase_ns : int
+        Fraction of a millisecond that QEMU's millisecond clock shows at time 0.
+    throttle_timer_ns : int
+        Period of auto-converge's own sync.
+    pass_ns, section_ns, write_ns : int
+        One pass of the loop; one section's frame; one write into the socket.
+    normal_page_ns, zero_page_ns : int
+        Source: one page tested and queued; one page found zero.
+    destination_page_ns, first_touch_page_ns, destination_zero_page_ns : int
+        Destination: a page it had before; one it had not; a zero page.
+    sync_fixed_ns, sync_first_ns : int
+        One dirty-bitmap sync; what the first exact one takes longer.
+    sync_page_ps : int
+        Per page of the guest in a sync, picoseconds.
+    limiter_wake_ns : int
+        How late the rate limiter wakes up.
+    vm_stop_ns, device_state_ns : int
+        Stopping the vCPUs; saving all devices.
+    discard_command_ns, package_ns, package_load_ns : int
+        Postcopy: one discard command; building the package; loading it and starting the guest.
+    load_ns, postcopy_end_ns : int
+        Destination's end of the stream to its SHUT, in precopy and in postcopy.
+    guest_write_ns : int
+        One store of the guest to a page that is logged or fresh.
+    fault_ns, place_page_ns, vcpu_wake_ns : int
+        Postcopy: fault to request; placing a page; waking the vCPU up.
+    machine : MachineProfile
+        Sizes of the machine type.
+    link : Link
+        The machine's own link.
+    fitted_on : tuple of str
+        Captures the costs were fitted on.
+    method : str
+        How.
+
+    Raises
+    ------
+    HostProfileError
+        If a value is negative or not whole.
+
+    Examples
+    --------
+    >>> HostProfile.load("captures").machine.machine_name
+    'pc-i440fx-10.2'
+    """
+
+    name: str
+    setup_ns: int
+    thread_start_ns: int
+    clock_phase_ns: int
+    throttle_timer_ns: int
+    pass_ns: int
+    section_ns: int
+    write_ns: int
+    normal_page_ns: int
+    zero_page_ns: int
+    destination_page_ns: int
+    first_touch_page_ns: int
+    destination_zero_page_ns: int
+    sync_fixed_ns: int
+    sync_first_ns: int
+    sync_page_ps: int
+    limiter_wake_ns: int
+    vm_stop_ns: int
+    device_state_ns: int
+    discard_command_ns: int
+    package_ns: int
+    package_load_ns: int
+    load_ns: int
+    postcopy_end_ns: int
+    guest_write_ns: int
+    fault_ns: int
+    place_page_ns: int
+    vcpu_wake_ns: int
+    machine: MachineProfile
+    link: Link
+    fitted_on: tuple[str, ...] = ()
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        """Check every cost."""
+        object.__setattr__(self, "fitted_on", tuple(self.fitted_on))
+        _check_numbers(f"host profile {self.name}", self, HostProfileError)
+
+    @classmethod
+    def load(cls, name: str | Path = DEFAULT_HOST) -> HostProfile:
+        """Read a host profile.
+
+        Parameters
+        ----------
+        name : str or Path
+            Name of a profile that ships with migkit, or the path of a JSON file.
+
+        Returns
+        -------
+        HostProfile
+            The profile.
+
+        Raises
+        ------
+        HostProfileError
+            If there is no such profile, or the file is not one.
+        """
+        if isinstance(name, str) and name in host_names():
+            text = (_shipped() / f"{name}.json").read_text(encoding="utf-8")
+        elif Path(name).suffix == ".json" and Path(name).is_file():
+            text = Path(name).read_text(encoding="utf-8")
+        else:
+            raise HostProfileError.of(
+                f"host profile {name}", "not found", did_you_mean(str(name), host_names())
+            )
+        try:
+            return cls.from_dict(json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise HostProfileError.of(
+                f"host profile {name}", f"not a profile: {error}", "mend the file"
+            ) from None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> HostProfile:
+        """Make a profile from what `to_dict` gave.
+
+        Parameters
+        ----------
+        values : mapping
+            All fields by name.
+
+        Returns
+        -------
+        HostProfile
+            The profile.
+
+        Raises
+        ------
+        HostProfileError
+            If a field is missing or unknown.
+        """
+        machine = record(MachineProfile, values.get("machine"), "machine", HostProfileError)
+        link = record(Link, values.get("link"), "link", HostProfileError)
+        parts = {**values, "machine": machine, "link": link}
+        return record(cls, parts, "host profile", HostProfileError)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write all fields as plain values.
+
+        Returns
+        -------
+        dict
+            What `from_dict` reads.
+        """
+        return {**dataclasses.asdict(self), "fitted_on": list(self.fitted_on)}
+
+
+def host_names() -> list[str]:
+    """Name the host profiles that ship with migkit.
+
+    Returns
+    -------
+    list of str
+        Sorted names.
+    """
+    files = (item.name for item in _shipped().iterdir())
+    return sorted(file.removesuffix(".json") for file in files if file.endswith(".json"))
+
+
+def _shipped() -> Any:
+    return resources.files("migkit") / "hosts"

@@ -1,0 +1,128 @@
+"""The scenario of a recorded migration, from its ``scenario.json`` alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from migkit.capabilities import Capabilities
+from migkit.errors import CaptureError, MigkitError
+from migkit.guest import Guest
+from migkit.host import HostProfile, Link
+from migkit.parameters import MigrationParameters
+from migkit.ram_block import RamBlock
+from migkit.scenario import Scenario
+from migkit.timeline import TimelineItem
+from migkit.workloads import HotCold, Sequential, Uniform, Workload
+
+__all__ = ["SCENARIO_FILE", "scenario_of_capture"]
+
+SCENARIO_FILE = "scenario.json"
+
+_READY_TO_MIGRATE_S = 1.05
+_PATTERNS: dict[str, type[Workload]] = {
+    "sequential": Sequential,
+    "uniform": Uniform,
+    "hotcold": HotCold,
+}
+_COMMANDS = {"relay-cut": "cut"}
+
+
+def scenario_of_capture(path: Path) -> Scenario:
+    """Read a capture's ``scenario.json``, and nothing else of it.
+
+    Parameters
+    ----------
+    path : Path
+        The capture's folder, or the file.
+
+    Returns
+    -------
+    Scenario
+        What went into the recorded migration. A relay's rate becomes the link's; a recovery goes
+        around the relay.
+
+    Raises
+    ------
+    CaptureError
+        If there is no such file, or it is not that of a capture.
+    """
+    file = path if path.suffix == ".json" else path / SCENARIO_FILE
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CaptureError.of(
+            f"capture {path}", f"no readable {SCENARIO_FILE}: {error.strerror}", "name a capture"
+        ) from None
+    except ValueError as error:
+        raise CaptureError.of(f"{file}", f"not JSON: {error}", "name a capture") from None
+    try:
+        return _scenario(values)
+    except MigkitError as error:
+        raise CaptureError.of(f"{file}", str(error), "check the capture's files") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        found = f"not a capture's scenario ({type(error).__name__}: {error})"
+        raise CaptureError.of(f"{file}", found, "name a capture") from None
+
+
+def _scenario(values: Mapping[str, Any]) -> Scenario:
+    workload = _workload(values["guest"]["workload"])
+    host = HostProfile.load()
+    return Scenario(
+        guest=_guest(values["guest"], workload),
+        workload=workload,
+        capabilities=Capabilities.from_qmp(values["capabilities"]),
+        parameters=MigrationParameters.from_qmp(values["parameters"]),
+        timeline=tuple(_timeline_item(item) for item in values["timeline"]),
+        host=host,
+        link=_link(host.link, values.get("transport", {})),
+        completion_rule=values["qemu"]["completion_rule"],
+        qemu_version=values["qemu"]["version"],
+        name=values["name"],
+        description="recorded migration",
+        observe_for_s=values.get("observed_for_s"),
+        workload_lead_s=_READY_TO_MIGRATE_S,
+    )
+
+
+def _workload(values: Mapping[str, Any]) -> Workload:
+    """Read the guest's program; its random numbers are those of the captures' README."""
+    common = {
+        name: values[name]
+        for name in ("rate_pages_per_s", "pages", "total_pages", "base_page", "batch_ms", "seed")
+    }
+    hot = {
+        name: values[name]
+        for name in ("hot_pages", "hot_percent")
+        if values["pattern"] == "hotcold"
+    }
+    return _PATTERNS[values["pattern"]](generator="xorshift32", **common, **hot)
+
+
+def _guest(values: Mapping[str, Any], workload: Workload) -> Guest:
+    """Take names, lengths and order of the blocks from the file, their data from the program."""
+    memory_bytes = values["memory_bytes"]
+    known = Guest.of_captures(memory_bytes, workload.base_page, workload.total_pages or 0)
+    data = {block.name: block for block in known.ram_blocks}
+    blocks = []
+    for row in values["ram_blocks"]:
+        block = data.get(row["name"], RamBlock(row["name"], row["used_bytes"]))
+        blocks.append(dataclasses.replace(block, used_bytes=row["used_bytes"]))
+    return Guest(memory_bytes, tuple(blocks), known.always_dirty_pages)
+
+
+def _link(link: Link, transport: Mapping[str, Any]) -> Link:
+    rate = transport.get("relay_bytes_per_s", 0)
+    return dataclasses.replace(link, bandwidth_bytes_per_s=rate) if rate else link
+
+
+def _timeline_item(values: Mapping[str, Any]) -> TimelineItem:
+    return TimelineItem(
+        _COMMANDS.get(values["command"], values["command"]),
+        at_s=values["issued_s"],
+        arguments=values.get("arguments", {}),
+        side=values.get("side", "source"),
+    )

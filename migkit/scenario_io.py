@@ -1,0 +1,255 @@
+"""Scenarios as dictionaries and files: JSON written and read, TOML read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from migkit.capabilities import Capabilities
+from migkit.errors import MigkitError, ScenarioError, StorageError, did_you_mean
+from migkit.guest import Guest
+from migkit.host import HostProfile, Link
+from migkit.iterables import IterableHandler
+from migkit.parameters import MigrationParameters
+from migkit.phased_workloads import Phase, Phases
+from migkit.ram_block import RamBlock
+from migkit.recorded_workloads import Callback, RecordedPages, RecordedRate, recorded_from_file
+from migkit.records import record
+from migkit.scenario import Scenario
+from migkit.scenario_text import build_from
+from migkit.timeline import TimelineItem
+from migkit.workloads import HotCold, Idle, Sequential, Uniform, Workload, Zipf
+
+__all__ = ["FORMAT", "read_scenario", "scenario_from_dict", "scenario_to_dict", "write_scenario"]
+
+FORMAT = "migkit scenario 1"
+"""Value of the key ``format`` of an exact scenario; without it, `build` reads the file."""
+
+_WORKLOADS: dict[str, type[Workload]] = {
+    kind.kind: kind
+    for kind in (Idle, Sequential, Uniform, HotCold, Zipf, Phases, RecordedPages, RecordedRate)
+}
+
+
+def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
+    """Write every field as plain values that JSON can hold.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Any but one with a callback.
+
+    Returns
+    -------
+    dict
+        What `scenario_from_dict` reads; the key ``format`` says which form it has.
+
+    Raises
+    ------
+    ScenarioError
+        If the workload is a Python function.
+    """
+    fields = {item.name: getattr(scenario, item.name) for item in dataclasses.fields(scenario)}
+    return {
+        "format": FORMAT,
+        **fields,
+        "guest": _plain(scenario.guest),
+        "workload": _workload_to_dict(scenario.workload),
+        "capabilities": scenario.capabilities.to_qmp(),
+        "parameters": scenario.parameters.to_qmp(changed_only=True),
+        "timeline": [_plain(item) for item in scenario.timeline],
+        "host": scenario.host.to_dict(),
+        "link": _plain(scenario.link),
+        "iterables": [_plain(item) for item in scenario.iterables],
+    }
+
+
+def scenario_from_dict(values: Mapping[str, Any]) -> Scenario:
+    """Read a scenario from a dictionary, exact or as people write it.
+
+    Parameters
+    ----------
+    values : mapping
+        What `scenario_to_dict` gave, or the parameters of `migkit.scenario_text.build` by name.
+
+    Returns
+    -------
+    Scenario
+        The scenario.
+
+    Raises
+    ------
+    InputError
+        At the first value that is not valid.
+    """
+    if not isinstance(values, Mapping):
+        raise ScenarioError.of(f"scenario {values!r}", "not a table", "give its fields by name")
+    try:
+        if "format" in values:
+            return _exact(values)
+        return build_from(values)
+    except MigkitError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise ScenarioError.of("scenario", found, "mend that value") from None
+
+
+def _exact(values: Mapping[str, Any]) -> Scenario:
+    if values["format"] != FORMAT:
+        raise ScenarioError.of(
+            f"scenario format {values['format']!r}", f"allowed {FORMAT!r}", "use that version"
+        )
+    parts = {name: value for name, value in values.items() if name != "format"}
+    for name, read in _READERS.items():
+        if name in parts:
+            parts[name] = read(parts[name])
+    return record(Scenario, parts, "scenario", ScenarioError)
+
+
+def _guest(values: Mapping[str, Any]) -> Guest:
+    blocks = [record(RamBlock, row, "RAM block", ScenarioError) for row in values["ram_blocks"]]
+    return record(Guest, {**values, "ram_blocks": tuple(blocks)}, "guest", ScenarioError)
+
+
+def _workload_to_dict(spec: Workload) -> dict[str, Any]:
+    if isinstance(spec, Callback):
+        raise ScenarioError.of(
+            "workload: a Python function", "it cannot be written to a file", "record its pages"
+        )
+    values = {item.name: getattr(spec, item.name) for item in dataclasses.fields(spec)}
+    if isinstance(spec, Phases):
+        values["phases"] = [
+            {"workload": _workload_to_dict(phase.workload), "duration_ms": phase.duration_ms}
+            for phase in spec.phases
+        ]
+    arrays = [name for name, value in values.items() if isinstance(value, np.ndarray)]
+    for name in arrays:
+        if values["path"]:
+            del values[name]
+        else:
+            values[name] = values[name].tolist()
+    return {"kind": spec.kind, **values}
+
+
+def _workload(values: Mapping[str, Any]) -> Workload:
+    fields = dict(values)
+    kind = fields.pop("kind")
+    if kind not in _WORKLOADS:
+        raise ScenarioError.of(
+            f"workload kind {kind!r}", "not known", did_you_mean(str(kind), _WORKLOADS)
+        )
+    if kind == "phases":
+        fields["phases"] = tuple(
+            Phase(workload=_workload(row["workload"]), duration_ms=row["duration_ms"])
+            for row in fields["phases"]
+        )
+    if fields.get("path"):
+        return recorded_from_file(fields.pop("path"), **fields)
+    return record(_WORKLOADS[kind], fields, f"{kind} workload", ScenarioError)
+
+
+def _timeline(rows: Any) -> tuple[TimelineItem, ...]:
+    return tuple(record(TimelineItem, row, "timeline item", ScenarioError) for row in rows)
+
+
+def _iterables(rows: Any) -> tuple[IterableHandler, ...]:
+    return tuple(record(IterableHandler, row, "iterable handler", ScenarioError) for row in rows)
+
+
+def _host(values: Any) -> HostProfile:
+    return HostProfile.load(values) if isinstance(values, str) else HostProfile.from_dict(values)
+
+
+def _link(values: Any) -> Link:
+    return record(Link, values, "link", ScenarioError)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Turn a dataclass into a dictionary in which tuples are lists, as in JSON."""
+    plain = json.loads(json.dumps(dataclasses.asdict(value)))
+    assert isinstance(plain, dict)
+    return plain
+
+
+_READERS: dict[str, Any] = {
+    "guest": _guest,
+    "workload": _workload,
+    "capabilities": Capabilities.from_qmp,
+    "parameters": MigrationParameters.from_qmp,
+    "timeline": _timeline,
+    "host": _host,
+    "link": _link,
+    "iterables": _iterables,
+}
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Read a scenario file.
+
+    Parameters
+    ----------
+    path : Path
+        TOML or JSON, by its suffix; exact, or with the parameters of
+        `migkit.scenario_text.build` by name.
+
+    Returns
+    -------
+    Scenario
+        The scenario; named after the file if the file names none.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or at the first value that is not valid.
+    """
+    if path.suffix not in (".toml", ".json"):
+        raise ScenarioError.of(f"scenario {path}", "allowed .toml or .json", "name such a file")
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise ScenarioError.of(f"scenario {path}", f"{error.strerror}", "name a file") from None
+    except ValueError as error:
+        found = f"not {path.suffix[1:].upper()}: {error}"
+        raise ScenarioError.of(f"scenario {path}", found, "mend the file") from None
+    if isinstance(values, dict):
+        values.setdefault("name", path.stem)
+    return scenario_from_dict(values)
+
+
+def write_scenario(scenario: Scenario, path: Path) -> None:
+    """Write a scenario to a JSON file, as a whole or not at all.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Any but one with a callback.
+    path : Path
+        A file ending in ``.json``.
+
+    Raises
+    ------
+    ScenarioError
+        If the scenario cannot be written down, or the name ends otherwise.
+    StorageError
+        If the file cannot be written.
+    """
+    if path.suffix != ".json":
+        raise ScenarioError.of(f"scenario {path}", "allowed .json", "name such a file")
+    text = json.dumps(scenario_to_dict(scenario), indent=2) + "\n"
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StorageError.of(
+            f"scenario {path}", f"cannot be written: {error.strerror}", "choose another place"
+        ) from None
