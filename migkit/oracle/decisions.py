@@ -9,8 +9,7 @@ the codes of ``codes``. Where QEMU computes in double precision so does this mod
 that C could not store in an integer (infinite, too large) becomes the largest integer.
 
 The rules are those of QEMU 10.2 (``migration/migration.c``, ``ram.c``, ``cpu-throttle.c``);
-``*_before`` is the completion rule of ``migration_iteration_run`` up to 10.0, ``*_after`` the
-one since 10.1.
+``*_before`` is the completion rule of ``migration_iteration_run`` up to 10.0, ``*_after`` since.
 """
 
 from migkit.oracle.codes import Decision, State
@@ -26,7 +25,8 @@ DIRTY_LIMIT_LINEAR_PERCENT = 50  # DIRTYLIMIT_LINEAR_ADJUSTMENT_PCT
 DIRTY_LIMIT_MAX_PERCENT = 99  # DIRTYLIMIT_THROTTLE_PCT_MAX
 
 _INT64_MAX = (1 << 63) - 1
-_FAIL = {State.SETUP, State.WAIT_UNPLUG, State.ACTIVE, State.PRE_SWITCHOVER, State.DEVICE}
+_FAIL = {State.SETUP, State.WAIT_UNPLUG, State.ACTIVE, State.PRE_SWITCHOVER}
+_FAIL |= {State.DEVICE, State.POSTCOPY_DEVICE}
 _PAUSE = {State.POSTCOPY_RECOVER_SETUP, State.POSTCOPY_RECOVER}
 
 
@@ -207,11 +207,19 @@ def throttle_wanted(
     return dirty_bytes > throttle_threshold_bytes(transferred_bytes, throttle_trigger_threshold)
 
 
+def throttle_acts(count: int, wanted: bool) -> bool:
+    """Whether a closed period throttles: every second bad one does."""
+    return wanted and count + 1 >= 2
+
+
+def throttle_count(count: int, wanted: bool) -> int:
+    """Count of bad periods after a closed one; good ones forget nothing."""
+    return 0 if throttle_acts(count, wanted) else count + int(wanted)
+
+
 def throttle_count_step(count: int, wanted: bool) -> tuple[int, bool]:
-    """Count a closed period; every second bad one acts, and good ones forget nothing."""
-    if not wanted:
-        return count, False
-    return (0, True) if count + 1 >= 2 else (count + 1, False)
+    """Both at once: the count after the period, and whether it throttles."""
+    return throttle_count(count, wanted), throttle_acts(count, wanted)
 
 
 def throttle_step(
@@ -228,7 +236,7 @@ def throttle_step(
         return initial
     if tailslow:
         cpu_now = 100 - current
-        cpu_ideal = int(float(cpu_now) * (float(threshold_bytes) * 1.0 / float(dirty_bytes)))
+        cpu_ideal = int(float(cpu_now) * (float(threshold_bytes) / float(dirty_bytes)))
         increment = min(cpu_now - cpu_ideal, increment)
     return min(current + increment, maximum)
 
@@ -284,9 +292,7 @@ def dirty_limit_step(
 
 def state_after_channel_error(state: int, in_completion: bool) -> int:
     """State once the main channel broke (migration_detect_error, migration_completion)."""
-    if state in _FAIL or state == State.POSTCOPY_DEVICE:
-        return State.FAILED
-    if state == State.POSTCOPY_ACTIVE and in_completion:
+    if state in _FAIL or (state == State.POSTCOPY_ACTIVE and in_completion):
         return State.FAILED
     if state in _PAUSE or state == State.POSTCOPY_ACTIVE:
         return State.POSTCOPY_PAUSED

@@ -1,0 +1,73 @@
+# Every rule of QEMU's migration thread that decides something: small, pure, compiled. The words
+# that explain them are in decisions.pyx, the plain-Python equals in migkit.oracle.decisions.
+
+from libc.stdint cimport int64_t
+
+cpdef bint exact_wanted_before(int64_t pending, int64_t threshold) noexcept nogil
+cpdef bint exact_wanted_after(bint in_postcopy, int64_t pending, int64_t threshold) noexcept nogil
+cpdef int completion_before(
+    bint in_postcopy, int64_t pending, int64_t must_precopy, int64_t threshold,
+    bint can_switchover, bint start_postcopy,
+) noexcept nogil
+cpdef int completion_after(
+    bint in_postcopy, int64_t pending, int64_t must_precopy, int64_t threshold,
+    bint can_switchover, bint start_postcopy,
+) noexcept nogil
+cpdef bint can_switchover(bint switchover_ack, bint vm_running, bint acked) noexcept nogil
+cpdef bint postcopy_device_over(bint package_loaded, int64_t pending) noexcept nogil
+
+cpdef bint window_closes(int64_t now_ms, int64_t start_ms) noexcept nogil
+cpdef double window_bandwidth(int64_t transferred, int64_t time_spent_ms) noexcept nogil
+cpdef double switchover_bandwidth(
+    int64_t transferred, int64_t time_spent_ms, int64_t avail_switchover_bandwidth,
+) noexcept nogil
+cpdef int64_t threshold_size(
+    int64_t transferred, int64_t time_spent_ms, int64_t avail_switchover_bandwidth,
+    int64_t downtime_limit_ms,
+) noexcept nogil
+cpdef bint expected_downtime_refreshed(
+    int64_t dirty_pages_rate, int64_t transferred,
+) noexcept nogil
+cpdef int64_t expected_downtime_ms(
+    int64_t dirty_bytes_last_sync, int64_t transferred, int64_t time_spent_ms,
+    int64_t avail_switchover_bandwidth,
+) noexcept nogil
+cpdef double mbps(int64_t transferred, int64_t time_spent_ms) noexcept nogil
+cpdef double mbps_whole(int64_t transferred, int64_t transfer_time_ms, double last) noexcept nogil
+cpdef double pages_per_second(int64_t pages, int64_t time_spent_ms) noexcept nogil
+cpdef int64_t completed_downtime_ms(
+    int64_t downtime_ms, int64_t downtime_start_ms, int64_t end_ms,
+) noexcept nogil
+
+cpdef int64_t rate_limit_max(int64_t bandwidth) noexcept nogil
+cpdef bint rate_exceeded(
+    int64_t transferred, int64_t rate_limit_start, int64_t rate_limit_max,
+) noexcept nogil
+cpdef int64_t rate_limit_sleep_ms(int64_t iteration_start_ms, int64_t now_ms) noexcept nogil
+cpdef bint pass_time_over(int64_t elapsed_ns) noexcept nogil
+
+cpdef bint sync_period_over(int64_t now_ms, int64_t last_sync_ms) noexcept nogil
+cpdef int64_t dirty_pages_rate(int64_t period_pages, int64_t period_ms) noexcept nogil
+cpdef int64_t throttle_threshold_bytes(
+    int64_t transferred_bytes, int64_t throttle_trigger_threshold,
+) noexcept nogil
+cpdef bint throttle_wanted(
+    int64_t dirty_bytes, int64_t transferred_bytes, int64_t throttle_trigger_threshold,
+) noexcept nogil
+cpdef bint throttle_acts(int64_t count, bint wanted) noexcept nogil
+cpdef int64_t throttle_count(int64_t count, bint wanted) noexcept nogil
+cpdef (int64_t, bint) throttle_count_step(int64_t count, bint wanted) noexcept nogil
+cpdef int64_t throttle_step(
+    int64_t current, int64_t initial, int64_t increment, bint tailslow, int64_t maximum,
+    int64_t threshold_bytes, int64_t dirty_bytes,
+) noexcept nogil
+cpdef int64_t throttle_clamped(int64_t percentage) noexcept nogil
+cpdef int64_t throttle_sleep_ns(int64_t percentage) noexcept nogil
+cpdef int64_t throttle_period_ns(int64_t percentage) noexcept nogil
+cpdef bint throttle_timer_sync_due(int64_t count, int64_t previous) noexcept nogil
+cpdef int64_t dirty_limit_full_us(int64_t ring_pages, int64_t max_rate) noexcept nogil
+cpdef (int64_t, int64_t) dirty_limit_step(
+    int64_t quota, int64_t current, int64_t throttle_us, int64_t ring_pages, int64_t max_rate,
+) noexcept nogil
+
+cpdef int state_after_channel_error(int state, bint in_completion) noexcept nogil
