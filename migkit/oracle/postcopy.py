@@ -123,6 +123,7 @@ def pause(w: World) -> bool:
     w.destination_state = State.POSTCOPY_PAUSED
     w.emit(Event.POSTCOPY_PAUSE_RETURN_PATH)
     destination.drop_in_flight(w, w.cut_ns)
+    timeline.apply(w)  # the cut itself is among the items that are due
     w.cut_ns = -1
     w.error = False
     if not wait_for_resume(w):
@@ -136,14 +137,10 @@ def wait_for_resume(w: World) -> bool:
     """Let time pass until `migrate` with resume comes; False when it never does."""
     timeline.apply(w)
     while not (w.resume_asked and w.recover_asked):
-        later = [
-            item["at_ns"]
-            for index, item in enumerate(w.timeline)
-            if index not in w.fired and item["at_ns"] > w.t
-        ]
-        if not later:
+        later = timeline.next_moment(w)
+        if later < 0:
             return False
-        w.t = min(later)
+        w.t = max(w.t, later)
         timeline.apply(w)
     w.resume_asked = w.recover_asked = False
     return True

@@ -57,7 +57,7 @@ def find_and_save_page(w: World) -> int:
     while True:
         requested = requested_page(w)
         if requested >= 0:
-            block, page = 0, requested
+            block, page = destination.block_of(w, requested), requested
             break
         end = w.block_start[block + 1]
         page = w.bmap.find(1, page, end)
@@ -85,10 +85,12 @@ def requested_page(w: World) -> int:
     destination.take_requests(w)
     while w.queue:
         page = w.queue.popleft()
+        block = destination.block_of(w, page)
+        offset = (page - w.block_start[block]) * PAGE_BYTES
         if w.bmap[page]:
-            w.emit(Event.GET_QUEUED_PAGE, 0, page * PAGE_BYTES, page)
+            w.emit(Event.GET_QUEUED_PAGE, block, offset, page)
             return page
-        w.emit(Event.GET_QUEUED_PAGE_NOT_DIRTY, 0, page * PAGE_BYTES, page)
+        w.emit(Event.GET_QUEUED_PAGE_NOT_DIRTY, block, offset, page)
     return -1
 
 

@@ -40,18 +40,14 @@ def wait_for_continue(w: World) -> bool:
     """Wait for `migrate-continue`; time passes to the next item of the timeline."""
     timeline.apply(w)
     while not w.continue_asked:
-        later = [
-            item["at_ns"]
-            for index, item in enumerate(w.timeline)
-            if index not in w.fired and item["at_ns"] > w.t
-        ]
+        later = timeline.next_moment(w)
         if w.state != State.PRE_SWITCHOVER:
             return False
-        if not later:
+        if later < 0:
             w.t = max(w.t, w.plan.observe_ns)
             w.abandoned = True
             return False
-        w.t = min(later)
+        w.t = max(w.t, later)
         timeline.apply(w)
     w.continue_asked = False
     return w.state == State.PRE_SWITCHOVER

@@ -43,6 +43,21 @@ def cut_before(w: World, limit: int) -> int:
     return first if first <= limit else -1
 
 
+def next_moment(w: World) -> int:
+    """Return when the next item that has a time comes, or -1."""
+    times = [
+        moment(w, item)
+        for index, item in enumerate(w.timeline)
+        if index not in w.fired and item["at_state"] < 0 and known(w, item)
+    ]
+    return min(times, default=-1)
+
+
+def known(w: World, item: dict) -> bool:
+    """Whether the item's moment can be told already."""
+    return item["at_event"] < 0 or item["at_event"] in w.event_ns
+
+
 def moment(w: World, item: dict) -> int:
     """Return the moment at which an item that is due came."""
     if item["at_event"] >= 0:
