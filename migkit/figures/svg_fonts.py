@@ -55,7 +55,7 @@ def _letters(text: str) -> dict[str, set[str]]:
 def _face(weight: str, letters: set[str]) -> str:
     """Return the style rule that holds the given letters of one weight."""
     # Keep the date of the font's design: a date of today would change the bytes.
-    font = TTFont(findfont(FontProperties([FAMILY], weight=weight)), recalcTimestamp=False)
+    font = TTFont(findfont(FontProperties(family=FAMILY, weight=weight)), recalcTimestamp=False)
     options = subset.Options(hinting=False, layout_features=[])
     options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB"]
     subsetter = subset.Subsetter(options)

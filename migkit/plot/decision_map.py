@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from migkit.oracle import decisions
+from migkit._engine import decisions
 from migkit.plot.axes import PAGE_BYTES, label, rows_of
 from migkit.schema import DECISIONS
 from migkit.style import INK, PALE
