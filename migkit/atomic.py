@@ -1,0 +1,58 @@
+"""Files and folders that appear whole or not at all, also when the work is interrupted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["whole_folder", "write_text"]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step.
+
+    Parameters
+    ----------
+    path : Path
+        The file; an earlier one is replaced.
+    text : str
+        All of its text.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to work in, which takes its place once the block has ended well.
+
+    Parameters
+    ----------
+    folder : Path
+        The place. An earlier folder there is untouched until then, and removed after that.
+
+    Yields
+    ------
+    Path
+        An empty folder beside it; after an error nothing of it is left.
+    """
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        new, old = work / "new", work / "old"
+        new.mkdir()
+        yield new
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(new, folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
