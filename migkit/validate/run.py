@@ -1,0 +1,84 @@
+"""Compare captures with their twins, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from migkit.validate.comparison import Comparison, Validation
+from migkit.validate.folders import find_captures
+from migkit.validate.observed import NUMBERS, Observed, from_capture, repeats_of
+from migkit.validate.twin import predict
+
+#: Called before each capture with (position from 1, number of captures, name).
+Progress = Callable[[int, int, str], None]
+
+
+def validate(
+    folders: Iterable[str | Path],
+    engine: str = "compiled",
+    progress: Progress | None = None,
+) -> Validation:
+    """Predict every capture from its scenario alone and compare with what was recorded.
+
+    Parameters
+    ----------
+    folders : iterable of str or Path
+        Captures, or folders of captures.
+    engine : {"compiled", "oracle"}
+        Which implementation of the model runs.
+    progress : callable, optional
+        Told of each capture before it is simulated.
+
+    Returns
+    -------
+    Validation
+        A comparison for every capture and the sums over them.
+
+    Raises
+    ------
+    CaptureError
+        If a folder is not and does not hold a capture, or a file of one cannot be read.
+    """
+    captures = find_captures(folders)
+    comparisons = []
+    for position, folder in enumerate(captures, start=1):
+        if progress is not None:
+            progress(position, len(captures), folder.name)
+        comparisons.append(compare_capture(folder, engine))
+    return Validation(tuple(comparisons))
+
+
+def compare_capture(folder: str | Path, engine: str = "compiled") -> Comparison:
+    """Compare one capture with its twin.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The capture.
+    engine : {"compiled", "oracle"}
+        Which implementation of the model runs.
+
+    Returns
+    -------
+    Comparison
+        Both sides.
+    """
+    folder = Path(folder)
+    real = from_capture(folder)
+    return Comparison(
+        name=folder.resolve().name,
+        real=real,
+        recordings=_recordings(real, repeats_of(folder)),
+        prediction=predict(folder, engine),
+    )
+
+
+def _recordings(real: Observed, repeats: list[dict[str, Any]]) -> dict[str, tuple[int, ...]]:
+    """Collect each number over all recordings of a scenario, leaving out what has no value."""
+    collected = {}
+    for number in NUMBERS:
+        values = [getattr(real, number), *(repeat.get(number) for repeat in repeats)]
+        collected[number] = tuple(value for value in values if value is not None)
+    return collected

@@ -1,0 +1,107 @@
+"""The comparison as text for a terminal of 120 columns."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import Any
+
+from migkit.text_table import text_table
+from migkit.validate.comparison import Comparison, Validation
+from migkit.validate.observed import Outcome
+
+WIDTH = 120
+NO_VALUE = "-"
+
+
+def validation_table(validation: Validation) -> str:
+    """Lay out a validation as a table with the sums below it.
+
+    Parameters
+    ----------
+    validation : Validation
+        What to show.
+
+    Returns
+    -------
+    str
+        Lines of at most 120 columns.
+    """
+    rows = [_row(item) for item in validation.comparisons]
+    return "\n".join(
+        [text_table(rows, left=("capture", "ending")), "", *_summary_lines(validation.summary)]
+    )
+
+
+def _row(item: Comparison) -> dict[str, str]:
+    missing = ", ".join(item.prediction.not_simulated)
+    return {
+        "capture": item.name,
+        "ending": f"not simulated: {missing}" if missing else _ending(item),
+        "total ms": _text(item.real_median("total_time_ms")),
+        "twin": _text(item.twin.total_time_ms),
+        "err %": _percent(item.absolute_percentage_error("total_time_ms")),
+        "down ms": _pair(item, "downtime_ms"),
+        "syncs": _pair(item, "dirty_sync_count"),
+        "precopy B": _text(item.real.precopy_bytes),
+        "off by": _signed(_difference(item, "precopy_bytes")),
+        "complete": f"{_first_dirty(item.real)}:{_first_dirty(item.twin)}",
+    }
+
+
+def _ending(item: Comparison) -> str:
+    real, twin = _short(item.real.outcome), _short(item.twin.outcome)
+    return real if item.exact("outcome") else f"{real} (twin: {twin})"
+
+
+def _short(outcome: Outcome) -> str:
+    if isinstance(outcome, dict):
+        return ", ".join(f"{states['source']}" for states in outcome.values())
+    return NO_VALUE if outcome is None else outcome.split(" at ")[0]
+
+
+def _difference(item: Comparison, number: str) -> int | None:
+    real, twin = getattr(item.real, number), getattr(item.twin, number)
+    return None if real is None or twin is None else twin - real
+
+
+def _first_dirty(side: Any) -> str:
+    lines = side.ram_save_complete
+    return _text(lines[0][0]) if lines else NO_VALUE
+
+
+def _pair(item: Comparison, number: str) -> str:
+    return f"{_text(item.real_median(number))}:{_text(getattr(item.twin, number))}"
+
+
+def _text(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _signed(value: int | None) -> str:
+    return NO_VALUE if value is None else "exact" if value == 0 else f"{value:+d}"
+
+
+def _percent(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:.2f}"
+
+
+def _summary_lines(summary: dict[str, Any]) -> list[str]:
+    lines = [
+        "total and down are the median of all recordings of a scenario, other values those of "
+        "the capture; pairs are recording:twin; complete is dirty at the first ram_save_complete",
+        f"{summary['captures']} captures, {summary['simulated']} simulated",
+        f"total time      median error {_percent(summary['total_time_median_ape_percent'])} %, "
+        f"largest {_percent(summary['total_time_max_ape_percent'])} % "
+        f"({summary['total_time_compared']} compared)",
+        f"precopy bytes   exact in {summary['precopy_bytes_exact']} of "
+        f"{summary['precopy_bytes_compared']}, median error "
+        f"{_percent(summary['precopy_bytes_median_ape_percent'])} %",
+        f"dirty syncs     exact in {summary['dirty_sync_count_exact']} of "
+        f"{summary['dirty_sync_count_compared']}",
+        f"outcome         exact in {summary['outcome_exact']} of {summary['outcome_compared']}",
+        f"complete 0 or not 0  right in {summary['ram_save_complete_pattern_exact']} of "
+        f"{summary['ram_save_complete_pattern_compared']}",
+        f"downtime        median error {_text(summary['downtime_median_abs_error_ms'])} ms "
+        f"({summary['downtime_compared']} compared)",
+    ]
+    return [part for line in lines for part in wrap(line, WIDTH)]

@@ -1,0 +1,104 @@
+"""Predict a capture from its ``scenario.json`` alone; nothing else of the capture is opened."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migkit.errors import NotSimulatedError
+from migkit.scenario import Scenario
+from migkit.simulate import simulate
+from migkit.validate.observed import (
+    STILL_ACTIVE,
+    Observed,
+    Outcome,
+    completion_lines,
+    from_summary,
+)
+
+if TYPE_CHECKING:
+    from migkit.results import Migration
+
+CUT_COMMAND = "cut"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the twin says of one capture.
+
+    Attributes
+    ----------
+    observed : Observed or None
+        The predicted values; None when the scenario uses what is not simulated.
+    not_simulated : tuple of str
+        QEMU's names of the capabilities that are missing from the engine.
+    seconds_to_simulate : float or None
+        Wall time of the one simulation, scenario already read.
+    """
+
+    observed: Observed | None
+    not_simulated: tuple[str, ...] = ()
+    seconds_to_simulate: float | None = None
+
+
+def predict(folder: Path, engine: str = "compiled") -> Prediction:
+    """Simulate the scenario of a capture.
+
+    Parameters
+    ----------
+    folder : Path
+        The capture; only its ``scenario.json`` is read.
+    engine : {"compiled", "oracle"}
+        Which implementation of the model runs.
+
+    Returns
+    -------
+    Prediction
+        The values, or the names of what is not simulated.
+    """
+    try:
+        scenario = Scenario.from_capture(folder)
+        start = time.perf_counter()
+        migration = simulate(scenario, engine=engine)
+        seconds = time.perf_counter() - start
+    except NotSimulatedError as error:
+        return Prediction(observed=None, not_simulated=error.capabilities)
+    observed = from_summary(
+        migration.summary,
+        predicted_outcome(scenario, migration, engine),
+        completion_lines(migration),
+    )
+    return Prediction(observed=observed, seconds_to_simulate=seconds)
+
+
+def predicted_outcome(scenario: Scenario, migration: Migration, engine: str) -> Outcome:
+    """Say how a simulated migration ended, in the words and the shape of the recordings.
+
+    A recording of a cut connection tells the states of both sides twice: after the cut, before
+    anyone tries to recover, and at the end. For the first the scenario is simulated once more
+    up to the command that follows the cut.
+    """
+    cut = _cut_position(scenario)
+    if cut is None:
+        watched = scenario.observe_for_s is not None and migration.outcome == "active"
+        return STILL_ACTIVE if watched else migration.outcome
+    after_cut = migration
+    if cut + 1 < len(scenario.timeline):
+        until_recovery = replace(
+            scenario,
+            timeline=scenario.timeline[: cut + 1],
+            observe_for_s=scenario.timeline[cut + 1].at_s,
+        )
+        after_cut = simulate(until_recovery, engine=engine)
+    return {"after_cut": _both_states(after_cut), "final": _both_states(migration)}
+
+
+def _cut_position(scenario: Scenario) -> int | None:
+    commands = [item.command for item in scenario.timeline]
+    return commands.index(CUT_COMMAND) if CUT_COMMAND in commands else None
+
+
+def _both_states(migration: Migration) -> dict[str, str]:
+    return {"source": migration.outcome, "destination": migration.destination_state}
