@@ -1,0 +1,88 @@
+"""Point (2b): the moments of postcopy at which a cut of the connection loses the guest.
+
+The connection is cut at evenly spaced moments of postcopy, one simulation a moment. A source that
+ends ``failed`` cannot be recovered; one that ends ``postcopy-paused`` can.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from migkit.evidence.tail import postcopy_begun_ns
+from migkit.scenario import Scenario
+from migkit.simulate import simulate
+from migkit.timeline import TimelineItem
+
+if TYPE_CHECKING:
+    from migkit.results import Migration
+
+_WATCH_AFTER_CUT_S = 1.0
+
+
+def cut_outcomes(scenario: Scenario, cuts: int = 40, engine: str = "compiled") -> pd.DataFrame:
+    """Cut a migration's connection at evenly spaced moments of its postcopy phase.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        A migration that goes through postcopy and completes.
+    cuts : int
+        How many moments, 1 or more. They lie in the middle of equal parts of the phase.
+    engine : {"compiled", "oracle"}
+        Which implementation of the model runs.
+
+    Returns
+    -------
+    DataFrame
+        A row a cut: ``t_ns`` (int64), ``ms_since_postcopy_began`` (float), ``source``,
+        ``destination`` (final states) and ``recoverable`` (bool).
+    """
+    begun_ns, end_ns = postcopy_span_ns(simulate(scenario, engine=engine))
+    rows = []
+    for position in range(cuts):
+        t_ns = begun_ns + (2 * position + 1) * (end_ns - begun_ns) // (2 * cuts)
+        cut = simulate(with_cut(scenario, t_ns), engine=engine)
+        rows.append(
+            {
+                "t_ns": t_ns,
+                "ms_since_postcopy_began": (t_ns - begun_ns) / 1e6,
+                "source": cut.outcome,
+                "destination": cut.destination_state,
+                "recoverable": cut.outcome != "failed",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def with_cut(scenario: Scenario, t_ns: int) -> Scenario:
+    """Return the scenario with its connection cut at a moment and nobody recovering it."""
+    cut = TimelineItem(command="cut", at_s=t_ns / 1e9)
+    return replace(
+        scenario,
+        timeline=(*scenario.timeline, cut),
+        observe_for_s=t_ns / 1e9 + _WATCH_AFTER_CUT_S,
+    )
+
+
+def postcopy_span_ns(migration: Migration) -> tuple[int, int]:
+    """Return when postcopy began and when ``save_complete`` had moved the last page.
+
+    Raises
+    ------
+    ValueError
+        If the migration did not go through postcopy to its end.
+    """
+    lines = migration.ram_save_complete()
+    begun_ns = postcopy_begun_ns(migration)
+    done = lines.loc[lines["done"] == 1, "t_ns"]
+    if begun_ns is None or done.empty:
+        raise ValueError(f"{migration.name} did not complete in postcopy: {migration.outcome}")
+    return begun_ns, int(done.iloc[-1])
+
+
+def unrecoverable_share_percent(cuts: pd.DataFrame) -> float:
+    """Return the share of the tried moments at which a cut loses the guest, in percent."""
+    return float(100 * (~cuts["recoverable"]).mean())
