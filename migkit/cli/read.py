@@ -1,0 +1,79 @@
+"""``migkit read``: a recorded migration, its rounds and summary."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migkit.cli import options, output
+from migkit.errors import CaptureError
+
+if TYPE_CHECKING:
+    from migkit.results import Migration
+
+_EPILOG = """\
+PATH is a capture (a folder with scenario.json, result.json and trace logs), a trace log of QEMU
+in any of its three forms, plain or .gz, or a folder that migkit simulate --out has stored.
+
+examples:
+  migkit read captures/postcopy-hot-before
+  migkit read source.trace.log.gz
+  migkit read captures/idle --json idle.json
+  migkit read captures/idle --trace pid | grep migrate_pending
+  migkit read captures/idle --out idle-tables --format csv
+"""
+
+
+def add_parser(commands: options.Commands) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "read",
+        help="read a recorded migration: rounds, summary, tables",
+        description="Read a recorded migration.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("path", metavar="PATH", type=Path, help="capture, trace log, or tables")
+    options.add_json(parser)
+    options.add_tables(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read and show."""
+    output.check_file(arguments.json, "--json")
+    output.check_folder(arguments.out, output.SUMMARY_FILE)
+    migration = read_any(arguments.path)
+    output.deliver(migration, arguments)
+    return 0
+
+
+def read_any(path: Path) -> Migration:
+    """Read a capture, a trace log or stored tables, whichever the path is.
+
+    Parameters
+    ----------
+    path : Path
+        A file or a folder.
+
+    Returns
+    -------
+    Migration
+        What was recorded.
+
+    Raises
+    ------
+    CaptureError
+        If nothing is there, or it is none of the three.
+    """
+    from migkit.capture import read_capture
+    from migkit.results import Migration
+    from migkit.trace import read_trace_log
+
+    if path.is_file():
+        return read_trace_log(path)
+    if (path / output.SUMMARY_FILE).is_file():
+        return Migration.load(path)
+    if not path.is_dir():
+        raise CaptureError.of(f"read {path}", "no such file or folder", "name a capture or a log")
+    return read_capture(path)

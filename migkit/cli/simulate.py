@@ -1,0 +1,128 @@
+"""``migkit simulate``: one migration in virtual time."""
+
+from __future__ import annotations
+
+import argparse
+
+from migkit.cli import options, output
+from migkit.cli.inputs import scenario_of
+from migkit.workload_text import FORMS
+
+_EPILOG = f"""\
+workloads:
+{FORMS}
+
+examples:
+  migkit simulate --memory 8GiB --bandwidth 10Gbit/s --downtime-limit 300ms \\
+      --workload uniform:20000 --rule before --postcopy-at 3s
+  migkit simulate --memory 512MiB --workload hotcold:8000,hot=4000,percent=95 \\
+      --capability auto-converge --parameter cpu-throttle-initial=40
+  migkit simulate --postcopy-at 2s --parameter max-postcopy-bandwidth=10MiB --workload uniform:500
+  migkit simulate --scenario commit-7aaa1fc072 --rule after --trace pid | grep ram_save_complete
+  migkit simulate --scenario mine.toml --out run1 --format csv
+  migkit simulate --workload uniform:500 --json | python3 -m json.tool
+
+exit codes: 0 simulated, however the migration ended; 2 wrong input; 130 interrupted
+"""
+
+
+def add_parser(commands: options.Commands) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "simulate",
+        help="simulate a migration: rounds, summary, trace log",
+        description="Simulate one QEMU live migration in virtual time.",
+        epilog=_EPILOG,
+    )
+    _add_guest(parser)
+    _add_migration(parser)
+    run_group = parser.add_argument_group("the run")
+    run_group.add_argument(
+        "--seed", type=options.whole_number, metavar="N", help="seed of all random numbers"
+    )
+    run_group.add_argument(
+        "--observe-for", metavar="TIME", help="stop watching after this time: 60s"
+    )
+    options.add_engine(run_group)
+    results = parser.add_argument_group("results")
+    options.add_json(results)
+    options.add_tables(results)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def _add_guest(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the guest and its machine")
+    group.add_argument(
+        "--scenario",
+        metavar="FILE|NAME",
+        help="start from a scenario file (TOML or JSON) or a shipped one; rule, postcopy, limits, "
+        "capabilities, parameters, seed and time of observation can be changed",
+    )
+    group.add_argument("--memory", metavar="SIZE", help="guest memory: 8GiB (default: 1GiB)")
+    group.add_argument(
+        "--workload", metavar="TEXT", help="what the guest writes, see below (default: idle)"
+    )
+    group.add_argument(
+        "--nonzero-percent",
+        type=float,
+        metavar="PERCENT",
+        help="share of memory that holds data beside the working set (default: 0)",
+    )
+    group.add_argument("--link-bandwidth", metavar="RATE", help="the physical link: 10Gbit/s")
+    group.add_argument("--link-latency", metavar="TIME", help="one way: 50us")
+
+
+def _add_migration(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the migration")
+    group.add_argument(
+        "--bandwidth",
+        metavar="RATE",
+        help="QEMU's max-bandwidth: 64MiB/s, 10Gbit/s (default: 128MiB/s)",
+    )
+    group.add_argument(
+        "--downtime-limit", metavar="TIME", help="QEMU's downtime-limit: 300ms (the default)"
+    )
+    group.add_argument(
+        "--postcopy-bandwidth", metavar="RATE", help="QEMU's max-postcopy-bandwidth (default: 0)"
+    )
+    group.add_argument(
+        "--postcopy-at",
+        metavar="TIME",
+        help="when migrate-start-postcopy is given: 3s; turns postcopy-ram on",
+    )
+    group.add_argument(
+        "--rule",
+        choices=("before", "after"),
+        help="completion rule: before or after QEMU's rewrite of it (default: after)",
+    )
+    group.add_argument(
+        "--capability",
+        dest="capabilities",
+        action="append",
+        type=options.switch,
+        metavar="NAME[=on|off]",
+        default=[],
+        help="switch a capability; may be repeated",
+    )
+    group.add_argument(
+        "--parameter",
+        dest="parameters",
+        action="append",
+        type=options.assignment,
+        metavar="NAME=VALUE",
+        default=[],
+        help="set a parameter by QEMU's name, in units: max-postcopy-bandwidth=10MiB; may be "
+        "repeated",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate and show."""
+    output.check_file(arguments.json, "--json")
+    output.check_folder(arguments.out, output.SUMMARY_FILE)
+    scenario = scenario_of(arguments)
+
+    from migkit.simulate import simulate
+
+    output.deliver(simulate(scenario, engine=arguments.engine), arguments)
+    return 0
