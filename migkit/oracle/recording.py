@@ -8,50 +8,12 @@ import numpy as np
 
 from migkit.oracle.codes import State
 from migkit.oracle.world import PAGE_BYTES, World
-
-COLUMNS = {
-    "iterations": (
-        "t_ns",
-        "state",
-        "in_postcopy",
-        "pending_estimate_bytes",
-        "pending_exact_bytes",
-        "threshold_size_bytes",
-        "decision",
-        "end_ns",
-        "transferred_bytes",
-        "normal_pages",
-        "zero_pages",
-    ),
-    "rounds": (
-        "t_ns",
-        "end_ns",
-        "reason",
-        "new_dirty_pages",
-        "period_dirty_pages",
-        "remaining_pages",
-        "transferred_bytes",
-        "threshold_size_bytes",
-        "normal_pages",
-        "zero_pages",
-        "dirty_pages_rate_per_s",
-        "cpu_throttle_percentage",
-    ),
-    "windows": (
-        "t_ns",
-        "transferred_bytes",
-        "time_spent_ms",
-        "bandwidth_bytes_per_ms",
-        "switchover_bandwidth_bytes_per_ms",
-        "threshold_size_bytes",
-    ),
-    "faults": ("page", "fault_ns", "request_ns", "sent_ns", "placed_ns"),
-}
+from migkit.schema import RECORDING
 
 
 def recording(w: World) -> dict[str, Any]:
     """Return the recording of a finished run, as :mod:`migkit.results` reads it."""
-    out: dict[str, Any] = {name: columns(w, name) for name in COLUMNS}
+    out: dict[str, Any] = {name: columns(w, name) for name in RECORDING}
     events = np.array(w.events, dtype=np.int64).reshape(-1, 7)
     out["events"] = events[np.argsort(events[:, 0], kind="stable")]
     out["counters"] = counters(w)
@@ -69,8 +31,8 @@ def state_name(state: State) -> str:
 
 def columns(w: World, table: str) -> dict[str, np.ndarray]:
     """Turn a table's rows into named columns."""
-    rows = np.array(w.tables[table], dtype=np.int64).reshape(-1, len(COLUMNS[table]))
-    return {name: rows[:, i].copy() for i, name in enumerate(COLUMNS[table])}
+    rows = np.array(w.tables[table], dtype=np.int64).reshape(-1, len(RECORDING[table]))
+    return {name: rows[:, i].copy() for i, name in enumerate(RECORDING[table])}
 
 
 def counters(w: World) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from migkit.oracle.codes import Event, State
 from migkit.oracle.writers import make_writer
+from migkit.schema import RECORDING
 
 PAGE_BYTES = 4096
 
@@ -45,12 +46,7 @@ class World:
         self.complete_entry_ns = -1
         self.postcopy_pages = 0
         self.events: list[tuple[int, ...]] = []
-        self.tables: dict[str, list[tuple[int, ...]]] = {
-            "iterations": [],
-            "rounds": [],
-            "windows": [],
-            "faults": [],
-        }
+        self.tables: dict[str, list[tuple[int, ...]]] = {name: [] for name in RECORDING}
 
     def _init_stream(self) -> None:
         self.buffer_used = 0

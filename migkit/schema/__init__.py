@@ -10,6 +10,7 @@ from __future__ import annotations
 from .codes import CHECKPOINTS, DECISIONS, OTHER_STATES, STATES, SYNC_REASONS
 from .columns import EVENT_FRAME, FAULTS, FRAMES, ITERATIONS, ROUNDS, WINDOWS, Column
 from .events import EVENT_CODES, EVENTS, MAX_ARGUMENTS, Argument, Event
+from .recording import RECORDING
 from .summary import SUMMARY, SummaryField
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ITERATIONS",
     "MAX_ARGUMENTS",
     "OTHER_STATES",
+    "RECORDING",
     "ROUNDS",
     "STATES",
     "SUMMARY",
