@@ -44,7 +44,7 @@ lint: build
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 ifneq ($(ENGINE),)
-	$(BIN)/cython-lint $(ENGINE)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint $(ENGINE)
 endif
 
 types: build
