@@ -60,6 +60,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
+    near = near or [known_name for known_name in names if name and known_name.startswith(name)]
     if near:
         return f"did you mean {near[0]}?"
     return "use one of: " + ", ".join(names)
@@ -108,7 +109,7 @@ class WorkloadError(InputError):
     """A workload does not fit its guest, its file is unreadable, or a callback misbehaves."""
 
 
-class HostProfileError(MigkitError):
+class HostProfileError(InputError):
     """A host profile is missing or its file is not one."""
 
 

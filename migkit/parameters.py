@@ -8,14 +8,14 @@ migrate_params_check; qapi/migration.json), with the unit added where QEMU leave
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from migkit.errors import InputError, did_you_mean
 from migkit.parameter_table import ParameterInfo, choice, declare, number
 
-__all__ = ["PARAMETERS", "MigrationParameters", "ParameterInfo"]
+__all__ = ["PARAMETERS", "MigrationParameters", "ParameterInfo", "check_names"]
 
 _SIZE_MAX = 2**64 - 1
 _PAGE_BYTES = 4096
@@ -212,16 +212,8 @@ class MigrationParameters:
         InputError
             If a name is unknown or a value not accepted.
         """
-        changes: dict[str, Any] = {}
-        for name, value in arguments.items():
-            if name not in PARAMETERS:
-                raise InputError.of(
-                    f"parameter {name}",
-                    "not a migration parameter of QEMU",
-                    did_you_mean(name, PARAMETERS),
-                )
-            changes[PARAMETERS[name].field] = value
-        return self.replace(**changes)
+        check_names(arguments)
+        return self.replace(**{PARAMETERS[name].field: arguments[name] for name in arguments})
 
     def replace(self, **changes: Any) -> MigrationParameters:
         """Return a copy with some fields changed.
@@ -268,6 +260,28 @@ class MigrationParameters:
             for qmp, value in values.items()
             if not changed_only or value != PARAMETERS[qmp].default
         }
+
+
+def check_names(arguments: Iterable[str]) -> None:
+    """Refuse names that are no parameters of QEMU.
+
+    Parameters
+    ----------
+    arguments : iterable of str
+        Names.
+
+    Raises
+    ------
+    InputError
+        At the first that is unknown; the nearest known one is suggested.
+    """
+    for name in arguments:
+        if name not in PARAMETERS:
+            raise InputError.of(
+                f"parameter {name}",
+                "not a migration parameter of QEMU",
+                did_you_mean(name, PARAMETERS),
+            )
 
 
 def _table() -> dict[str, ParameterInfo]:

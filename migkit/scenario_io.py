@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from migkit.atomic import write_text
 from migkit.capabilities import Capabilities
 from migkit.errors import MigkitError, ScenarioError, StorageError, did_you_mean
 from migkit.guest import Guest
@@ -31,6 +31,9 @@ __all__ = ["FORMAT", "read_scenario", "scenario_from_dict", "scenario_to_dict", 
 
 FORMAT = "migkit scenario 1"
 """Value of the key ``format`` of an exact scenario; without it, `build` reads the file."""
+
+FOR_READERS = ("fitted", "trace_log")
+"""Tables of a scenario file that the scenario itself does not take."""
 
 _WORKLOADS: dict[str, type[Workload]] = {
     kind.kind: kind
@@ -94,7 +97,7 @@ def scenario_from_dict(values: Mapping[str, Any]) -> Scenario:
     try:
         if "format" in values:
             return _exact(values)
-        return build_from(values)
+        return build_from({key: values[key] for key in values if key not in FOR_READERS})
     except MigkitError:
         raise
     except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -198,7 +201,7 @@ def read_scenario(path: Path) -> Scenario:
     ----------
     path : Path
         TOML or JSON, by its suffix; exact, or with the parameters of
-        `migkit.scenario_text.build` by name.
+        `migkit.scenario_text.build` by name. Tables `FOR_READERS` are left out.
 
     Returns
     -------
@@ -245,10 +248,8 @@ def write_scenario(scenario: Scenario, path: Path) -> None:
     if path.suffix != ".json":
         raise ScenarioError.of(f"scenario {path}", "allowed .json", "name such a file")
     text = json.dumps(scenario_to_dict(scenario), indent=2) + "\n"
-    temporary = path.with_name(path.name + ".part")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, text)
     except OSError as error:
         raise StorageError.of(
             f"scenario {path}", f"cannot be written: {error.strerror}", "choose another place"

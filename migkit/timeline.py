@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migkit.errors import ScenarioError, did_you_mean
-from migkit.parameters import MigrationParameters
+from migkit.parameters import PARAMETERS, check_names
 from migkit.schema import EVENT_CODES, STATES
 from migkit.units import parse_rate
 
@@ -148,8 +148,8 @@ def _no_arguments(item: TimelineItem, arguments: dict[str, Any]) -> dict[str, An
 def _parameters(item: TimelineItem, arguments: dict[str, Any]) -> dict[str, Any]:
     if not arguments:
         raise item._refused("no arguments", "nothing to set", "give QEMU's names and values")
-    checked = MigrationParameters.from_qmp(arguments).to_qmp()
-    return {name: checked[name] for name in arguments}
+    check_names(arguments)
+    return {name: PARAMETERS[name].check(value) for name, value in arguments.items()}
 
 
 def _continue(item: TimelineItem, arguments: dict[str, Any]) -> dict[str, Any]:

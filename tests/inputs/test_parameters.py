@@ -6,34 +6,15 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
+from inputs.strategies import ARGUMENTS
 from migkit.errors import InputError
 from migkit.parameters import PARAMETERS, MigrationParameters
 
 NUMBERS = [info for info in PARAMETERS.values() if info.low is not None]
 
 
-BOUND_TO_OTHERS = ("xbzrle-cache-size", "mode", "max-cpu-throttle", "cpu-throttle-initial")
-
-
-def accepted_values(info):
-    if info.low is not None:
-        return st.integers(info.low, info.high)
-    if info.choices:
-        return st.sampled_from(info.choices)
-    return {bool: st.booleans(), str: st.text("abc", max_size=8)}.get(
-        type(info.default), st.lists(st.text("abc", max_size=8), max_size=2)
-    )
-
-
-def accepted_arguments():
-    """Arguments of migrate-set-parameters that QEMU accepts."""
-    rows = [info for info in PARAMETERS.values() if info.qmp not in BOUND_TO_OTHERS]
-    return st.fixed_dictionaries({}, optional={info.qmp: accepted_values(info) for info in rows})
-
-
-@given(accepted_arguments())
+@given(ARGUMENTS)
 def test_roundtrip_qmp(arguments):
     parameters = MigrationParameters.from_qmp(arguments)
     assert MigrationParameters.from_qmp(parameters.to_qmp()) == parameters
