@@ -52,7 +52,7 @@ def end_of_section(w: World) -> int:
 
 def send_discards(w: World) -> None:
     """Name every run of dirty pages, twelve to a command (ram_postcopy_send_discard_bitmap)."""
-    for block, name in enumerate(w.plan.block_names):
+    for block, id_bytes in enumerate(w.plan.block_id_bytes):
         first, end = w.block_start[block], w.block_start[block + 1]
         runs = 0
         page = w.bmap.find(1, first, end)
@@ -62,7 +62,7 @@ def send_discards(w: World) -> None:
             page = w.bmap.find(1, clean, end) if clean >= 0 else -1
         while runs > 0:
             ranges = min(runs, RANGES_PER_DISCARD)
-            savevm.command(w, savevm.POSTCOPY_RAM_DISCARD, 3 + len(name) + 16 * ranges)
+            savevm.command(w, savevm.POSTCOPY_RAM_DISCARD, 3 + id_bytes + 16 * ranges)
             w.t += w.plan.host.discard_command_ns
             runs -= ranges
 
@@ -153,8 +153,8 @@ def recover(w: World) -> None:
     w.link_bandwidth = w.plan.recovery_link_bandwidth_bytes_per_s
     w.set_state(State.POSTCOPY_RECOVER)
     destination_bytes = 0
-    for block, name in enumerate(w.plan.block_names):
-        savevm.command(w, savevm.RECV_BITMAP, 1 + len(name))
+    for block, id_bytes in enumerate(w.plan.block_id_bytes):
+        savevm.command(w, savevm.RECV_BITMAP, 1 + id_bytes)
         destination_bytes += (w.plan.block_pages[block] + 63) // 64 * 8 + 16
     w.t += 2 * w.plan.link_latency_ns
     if w.link_bandwidth > 0:

@@ -101,7 +101,7 @@ def save_page(w: World, block: int, page: int) -> None:
     w.dirty_pages -= 1
     header = RECORD_HEADER_BYTES
     if block != w.last_sent_block:
-        header += 1 + len(w.plan.block_names[block])
+        header += 1 + w.plan.block_id_bytes[block]
         w.last_sent_block = block
     if w.in_postcopy:
         w.batch_pages.append(page)

@@ -38,12 +38,12 @@ def header_bytes(w: World) -> int:
 
 def setup_sections(w: World) -> None:
     """Write a START section for every handler; RAM lists its blocks."""
-    blocks = sum(1 + len(name) + 8 for name in w.plan.block_names)
+    blocks = sum(1 + size + 8 for size in w.plan.block_id_bytes)
     put(w, SECTION_START_BYTES + len("ram") + 8 + blocks + ram.END_OF_SECTION_BYTES)
     flush(w)
     put(w, SECTION_FOOTER_BYTES)
     for handler in w.handlers:
-        put(w, SECTION_START_BYTES + len(handler["name"]) + SECTION_FOOTER_BYTES)
+        put(w, SECTION_START_BYTES + len(handler["name"].encode()) + SECTION_FOOTER_BYTES)
 
 
 def pending(w: World) -> tuple[int, int]:

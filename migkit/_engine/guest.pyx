@@ -1,0 +1,46 @@
+"""The guest on the source: how far its program has come, and what it dirtied on the way."""
+
+from libc.stdint cimport int64_t
+
+from migkit._engine.bitmap cimport set_bit
+from migkit._engine.world cimport World
+
+
+cdef void advance(World w) noexcept nogil:
+    """Bring the guest up to now; its writes go to the dirty log.
+
+    While the VM is stopped nothing happens. A throttled vCPU loses time, not work: the program
+    catches up as long as the share of the vCPU that is left suffices.
+    """
+    cdef int64_t elapsed = w.t - w.guest_mark_ns
+    cdef int index
+    w.guest_mark_ns = w.t
+    if not w.vm_running or elapsed <= 0:
+        return
+    w.guest_run_ns += elapsed
+    w.guest_progress_ns = progress(w, elapsed)
+    w.writer.advance(w.guest_progress_ns, w.log)
+    for index in range(w.always_dirty_count):
+        set_bit(w.log, w.always_dirty[index])
+
+
+cdef int64_t progress(World w, int64_t elapsed) noexcept nogil:
+    """Return the program's own time after more VM time."""
+    cdef int64_t share
+    if w.throttle_percentage == 0 or w.workload_busy_ns_per_ms == 0:
+        return w.guest_run_ns
+    share = elapsed * (100 - w.throttle_percentage) // 100
+    return min(w.guest_run_ns,
+               w.guest_progress_ns + share * 1_000_000 // w.workload_busy_ns_per_ms)
+
+
+cdef void stop(World w) noexcept nogil:
+    """Stop the vCPUs (vm_stop_force_state); the guest's clock stands still from here on."""
+    advance(w)
+    w.vm_running = False
+
+
+cdef void resume(World w) noexcept nogil:
+    """Let the guest run on the source again, after a failure or a cancel."""
+    w.guest_mark_ns = w.t
+    w.vm_running = True

@@ -1,0 +1,65 @@
+"""From a finished world to the recording that Python reads."""
+
+import numpy as np
+
+from migkit._engine.recorder cimport Table
+from migkit._engine.types cimport PAGE_BYTES, STATE_COMPLETED
+from migkit._engine.world cimport World
+
+from migkit.schema import RECORDING, STATES
+
+
+def recording(World w not None, plan):
+    """Return the recording of a finished run; see :mod:`migkit.results`."""
+    events = w.events.to_array()
+    return {
+        "iterations": columns("iterations", w.iterations),
+        "rounds": columns("rounds", w.rounds),
+        "windows": columns("windows", w.windows),
+        "faults": columns("faults", w.faults),
+        "events": events[np.argsort(events[:, 0], kind="stable")],
+        "counters": counters(w),
+        "handlers": ("ram", *(item["name"] for item in plan.iterables)),
+        "ram_blocks": tuple(plan.block_names),
+        "outcome": STATES[w.state],
+        "destination_state": STATES[w.destination_state],
+    }
+
+
+cdef dict columns(str name, Table table):
+    """Turn a table into named columns."""
+    cells = table.to_array()
+    return {
+        column: np.ascontiguousarray(cells[:, index])
+        for index, column in enumerate(RECORDING[name])
+    }
+
+
+cdef dict counters(World w):
+    """Return the fields of query-migrate at the end of the run."""
+    completed = w.state == STATE_COMPLETED
+    return {
+        "status": STATES[w.state],
+        "total_time_ms": w.total_time_ms,
+        "setup_time_ms": w.setup_time_ms,
+        "downtime_ms": w.downtime_ms,
+        "expected_downtime_ms": w.expected_downtime_ms,
+        "transferred_bytes": w.transferred,
+        "remaining_bytes": 0 if completed else w.dirty_pages * PAGE_BYTES,
+        "total_bytes": w.total_pages * PAGE_BYTES,
+        "duplicate_pages": w.zero_pages,
+        "normal_pages": w.normal_pages,
+        "mbps": w.mbps,
+        "dirty_sync_count": w.dirty_sync_count,
+        "postcopy_requests": w.postcopy_requests,
+        "multifd_bytes": 0,
+        "pages_per_second": int(w.pages_per_second),
+        "dirty_pages_rate_per_s": 0 if completed else w.dirty_pages_rate,
+        "precopy_bytes": w.precopy_bytes,
+        "downtime_bytes": w.downtime_bytes,
+        "postcopy_bytes": w.postcopy_bytes,
+        "cpu_throttle_percentage": w.throttle_percentage,
+        "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
+        "package_bytes": w.package_bytes,
+        "handler_sent_bytes": tuple(w.handlers[i].sent for i in range(w.handler_count)),
+    }

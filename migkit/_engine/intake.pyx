@@ -1,0 +1,169 @@
+"""From a plan to a world: the one place where Python values become C values."""
+
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc
+
+from migkit._engine.bitmap cimport clear_range, set_range, words_for
+from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
+from migkit._engine.writers import make_writer
+
+
+cdef World make_world(plan, progress):
+    """Return a world at virtual time 0; `progress(t_ns)` is called now and then unless None."""
+    cdef World w = World()
+    w.progress = progress
+    take_host(w, plan.host)
+    take_options(w, plan)
+    take_blocks(w, plan)
+    take_handlers(w, plan.iterables)
+    take_timeline(w, plan.timeline)
+    w.writer = make_writer(plan.workload, plan.workload_lead_ns)
+    w.expected_downtime_ms = w.parameters.downtime_limit_ms
+    return w
+
+
+cdef int take_host(World w, host) except -1:
+    """Copy the host profile's constants."""
+    w.host.clock_phase_ns = host.clock_phase_ns
+    w.host.thread_start_ns = host.thread_start_ns
+    w.host.setup_ns = host.setup_ns
+    w.host.pass_ns = host.pass_ns
+    w.host.section_ns = host.section_ns
+    w.host.write_ns = host.write_ns
+    w.host.normal_page_ns = host.normal_page_ns
+    w.host.zero_page_ns = host.zero_page_ns
+    w.host.first_touch_page_ns = host.first_touch_page_ns
+    w.host.destination_page_ns = host.destination_page_ns
+    w.host.destination_zero_page_ns = host.destination_zero_page_ns
+    w.host.place_page_ns = host.place_page_ns
+    w.host.sync_fixed_ns = host.sync_fixed_ns
+    w.host.sync_page_ps = host.sync_page_ps
+    w.host.sync_first_ns = host.sync_first_ns
+    w.host.limiter_wake_ns = host.limiter_wake_ns
+    w.host.vm_stop_ns = host.vm_stop_ns
+    w.host.load_ns = host.load_ns
+    w.host.device_state_ns = host.device_state_ns
+    w.host.discard_command_ns = host.discard_command_ns
+    w.host.package_ns = host.package_ns
+    w.host.package_load_ns = host.package_load_ns
+    w.host.postcopy_end_ns = host.postcopy_end_ns
+    w.host.guest_write_ns = host.guest_write_ns
+    w.host.fault_ns = host.fault_ns
+    w.host.vcpu_wake_ns = host.vcpu_wake_ns
+    w.host.throttle_timer_ns = host.throttle_timer_ns
+    return 0
+
+
+cdef int take_options(World w, plan) except -1:
+    """Copy rule, capabilities, parameters, link and machine."""
+    w.rule_after = plan.rule_after
+    w.has_postcopy_device = plan.has_postcopy_device
+    w.postcopy_ram = plan.postcopy_ram
+    w.postcopy_possible = plan.postcopy_possible
+    w.has_return_path = plan.has_return_path
+    w.auto_converge = plan.auto_converge
+    w.pause_before_switchover = plan.pause_before_switchover
+    w.detect_zero_pages = plan.detect_zero_pages
+    w.throttle_trigger_threshold = plan.throttle_trigger_threshold
+    w.cpu_throttle_initial = plan.cpu_throttle_initial
+    w.cpu_throttle_increment = plan.cpu_throttle_increment
+    w.cpu_throttle_tailslow = plan.cpu_throttle_tailslow
+    w.max_cpu_throttle = plan.max_cpu_throttle
+    w.machine_name_bytes = len(plan.machine_name)
+    w.device_state_bytes = plan.device_state_bytes
+    w.vmdesc_bytes = plan.vmdesc_bytes
+    w.link_bandwidth = plan.link_bandwidth_bytes_per_s
+    w.link_latency_ns = plan.link_latency_ns
+    w.send_buffer_bytes = plan.send_buffer_bytes
+    w.recovery_link_bandwidth = plan.recovery_link_bandwidth_bytes_per_s
+    w.observe_ns = plan.observe_ns
+    w.workload_busy_ns_per_ms = plan.workload_busy_ns_per_ms
+    w.parameters.downtime_limit_ms = plan.downtime_limit_ms
+    w.parameters.max_bandwidth = plan.max_bandwidth_bytes_per_s
+    w.parameters.max_postcopy_bandwidth = plan.max_postcopy_bandwidth_bytes_per_s
+    w.parameters.avail_switchover_bandwidth = plan.avail_switchover_bandwidth_bytes_per_s
+    return 0
+
+
+cdef int take_blocks(World w, plan) except -1:
+    """Lay out the blocks and their bitmaps: all dirty, zero pages where nothing is told."""
+    cdef int64_t pages
+    if len(plan.block_pages) > MAX_BLOCKS:
+        raise ValueError(f"{len(plan.block_pages)} RAM blocks; at most {MAX_BLOCKS} fit: merge some")
+    w.blocks = len(plan.block_pages)
+    for index, pages in enumerate(plan.block_pages):
+        w.block_start[index + 1] = w.block_start[index] + pages
+        w.block_name_bytes[index] = plan.block_id_bytes[index]
+    w.total_pages = w.dirty_pages = w.block_start[w.blocks]
+    w.words = words_for(w.total_pages)
+    w.bmap = new_words(w.words)
+    w.log = new_words(w.words)
+    w.zero = new_words(w.words)
+    w.missing = new_words(w.words)
+    set_range(w.bmap, 0, w.total_pages)
+    if w.detect_zero_pages:
+        set_range(w.zero, 0, w.total_pages)
+    for first, count in plan.nonzero_extents:
+        clear_extent(w, first, count)
+    w.always_dirty_count = len(plan.always_dirty_pages)
+    w.always_dirty = <int64_t *> calloc(w.always_dirty_count + 1, sizeof(int64_t))
+    if w.always_dirty == NULL:
+        raise MemoryError
+    for index, pages in enumerate(plan.always_dirty_pages):
+        w.always_dirty[index] = pages
+    return 0
+
+
+cdef int clear_extent(World w, int64_t first, int64_t count) except -1:
+    """Mark pages as holding data."""
+    from_page, to_page = max(first, 0), min(first + count, w.total_pages)
+    if from_page < to_page:
+        clear_range(w.zero, from_page, to_page)
+    return 0
+
+
+cdef uint64_t *new_words(int64_t words) except NULL:
+    """Allocate a bitmap of zeros."""
+    cdef uint64_t *out = <uint64_t *> calloc(<size_t> words + 1, sizeof(uint64_t))
+    if out == NULL:
+        raise MemoryError(f"no memory for a bitmap of {words * 8} bytes")
+    return out
+
+
+cdef int take_handlers(World w, iterables) except -1:
+    """Copy the iterables that are not RAM."""
+    if len(iterables) > MAX_HANDLERS:
+        raise ValueError(f"{len(iterables)} iterables; at most {MAX_HANDLERS} fit: use fewer")
+    w.handler_count = len(iterables)
+    for index, item in enumerate(iterables):
+        w.handlers[index].section_id = item["section_id"]
+        w.handlers[index].name_bytes = len(item["name"].encode())
+        w.handlers[index].postcopiable = item["postcopiable"]
+        w.handlers[index].remaining = item["initial_bytes"]
+        w.handlers[index].chunk_bytes = item["chunk_bytes"]
+        w.handlers[index].byte_ps = item["byte_ps"]
+        w.handlers[index].sent = 0
+    return 0
+
+
+cdef int take_timeline(World w, items) except -1:
+    """Copy the timeline."""
+    cdef TimelineItem *entry
+    w.timeline_count = len(items)
+    w.timeline = <TimelineItem *> calloc(w.timeline_count + 1, sizeof(TimelineItem))
+    if w.timeline == NULL:
+        raise MemoryError
+    for index, item in enumerate(items):
+        entry = &w.timeline[index]
+        entry.at_ns = item["at_ns"]
+        entry.at_state = item["at_state"]
+        entry.at_event = item["at_event"]
+        entry.after_ns = item["after_ns"]
+        entry.command = item["command"]
+        arguments = item["arguments"]
+        entry.downtime_limit_ms = arguments.get("downtime-limit", -1)
+        entry.max_bandwidth = arguments.get("max-bandwidth", -1)
+        entry.max_postcopy_bandwidth = arguments.get("max-postcopy-bandwidth", -1)
+        entry.avail_switchover_bandwidth = arguments.get("avail-switchover-bandwidth", -1)
+        entry.link_bandwidth = arguments.get("bandwidth", -1)
+    return 0

@@ -1,0 +1,261 @@
+"""The migration thread: passes, windows, decisions (migration/migration.c migration_thread)."""
+
+from libc.stdint cimport int64_t
+
+from migkit._engine cimport decisions, postcopy, savevm, switchover, timeline
+from migkit._engine.intake cimport make_world
+from migkit._engine.stream cimport over_budget, put
+from migkit._engine.sync cimport bitmap_sync, timer_sync
+from migkit._engine.types cimport (
+    DECISION_COMPLETE, DECISION_POSTCOPY_START, EVENT_MIGRATE_PENDING_ESTIMATE,
+    EVENT_MIGRATE_PENDING_EXACT, EVENT_MIGRATE_TRANSFERRED, EVENT_MIGRATION_THREAD_LOW_PENDING,
+    EVENT_MIGRATION_THREAD_SETUP_COMPLETE, EVENT_SAVEVM_STATE_HEADER, EVENT_SAVEVM_STATE_SETUP,
+    STATE_ACTIVE, STATE_CANCELLING, STATE_POSTCOPY_PAUSED, STATE_SETUP, SYNC_EXACT, SYNC_SETUP,
+)
+from migkit._engine.world cimport World
+
+from migkit._engine.harvest import recording
+
+
+def run(plan, progress=None):
+    """Simulate one migration.
+
+    Parameters
+    ----------
+    plan : migkit.plan.Plan
+        Resolved inputs.
+    progress : callable, optional
+        Called with the virtual time in ns every few milliseconds of real time.
+
+    Returns
+    -------
+    dict
+        The recording: tables of int64 columns, events, counters, outcome.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When interrupted; answered within a few milliseconds.
+    Exception
+        Whatever a callback workload or `progress` raised.
+    """
+    cdef World w = make_world(plan, progress)
+    with nogil:
+        setup(w)
+        while not w.finished and not w.interrupted:
+            turn(w)
+    if w.failure is not None:
+        raise w.failure
+    if w.writer.failure is not None:
+        raise w.writer.failure
+    return recording(w, plan)
+
+
+cdef void setup(World w) noexcept nogil:
+    """Connect, write the header and the START sections, do the first sync."""
+    cdef int64_t setup_start
+    w.start_ms = w.now_ms()
+    w.set_state(STATE_SETUP)
+    w.t += w.host.thread_start_ns
+    w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_bandwidth)
+    w.iteration_start_ms = w.now_ms()
+    setup_start = w.now_ms()
+    w.emit(EVENT_SAVEVM_STATE_HEADER)
+    put(w, savevm.header_bytes(w))
+    if w.has_return_path:
+        savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
+        savevm.ping(w, 1)
+    if w.postcopy_possible:
+        savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if w.postcopy_ram else 0)
+    if w.auto_converge:
+        w.timer_ns = w.t + w.host.throttle_timer_ns
+    w.emit(EVENT_SAVEVM_STATE_SETUP)
+    w.t += w.host.setup_ns
+    bitmap_sync(w, SYNC_SETUP)
+    savevm.setup_sections(w)
+    w.set_state(STATE_ACTIVE)
+    w.setup_time_ms = w.now_ms() - setup_start
+    w.emit(EVENT_MIGRATION_THREAD_SETUP_COMPLETE)
+
+
+cdef void turn(World w) noexcept nogil:
+    """One turn of the loop: a pass if there is budget, then errors, then the limiter."""
+    cdef int64_t decision
+    timeline.apply(w)
+    if observed_out(w) or w.poll(1):
+        return
+    timer_sync(w)
+    if not over_budget(w):
+        decision = iteration_run(w)
+        if w.finished or decision == DECISION_POSTCOPY_START:
+            return
+    if w.error or w.state == STATE_CANCELLING:
+        handle_error(w)
+        return
+    rate_limit(w)
+
+
+cdef bint observed_out(World w) noexcept nogil:
+    """End the run when nobody looks any longer (the migration itself would go on)."""
+    if w.observe_ns < 0 or w.t < w.observe_ns:
+        return False
+    w.total_time_ms = w.now_ms() - w.start_ms
+    w.finished = True
+    return True
+
+
+cdef int64_t iteration_run(World w) noexcept nogil:
+    """One pass: how much is left, what follows from it, and if nothing does, send."""
+    cdef int64_t must, can, estimate, exact = -1, threshold, decision, started
+    cdef int64_t transferred = w.transferred, normal = w.normal_pages, zero = w.zero_pages
+    cdef int64_t state = w.state
+    cdef bint in_postcopy = w.in_postcopy()
+    w.t += w.host.pass_ns
+    started = w.t
+    savevm.pending(w, &must, &can)
+    estimate = must + can
+    w.emit(EVENT_MIGRATE_PENDING_ESTIMATE, estimate, must, can)
+    if exact_wanted(w, estimate):
+        pending_exact(w, &must, &can)
+        exact = must + can
+    threshold = w.threshold_size
+    decision = decide(w, must + can, must)
+    if in_postcopy:
+        postcopy.leave_device_state(w, must + can)
+    if decision == DECISION_POSTCOPY_START:
+        postcopy.start(w)
+    elif decision == DECISION_COMPLETE:
+        w.emit(EVENT_MIGRATION_THREAD_LOW_PENDING, must + can)
+        complete(w)
+    else:
+        savevm.iterate(w)
+    record_pass(w, started, state, in_postcopy, estimate, exact, threshold, decision,
+                w.transferred - transferred, w.normal_pages - normal, w.zero_pages - zero)
+    return decision
+
+
+cdef void record_pass(
+    World w, int64_t started, int64_t state, bint in_postcopy, int64_t estimate, int64_t exact,
+    int64_t threshold, int64_t decision, int64_t transferred, int64_t normal, int64_t zero,
+) noexcept nogil:
+    """Append a row to the iterations."""
+    cdef int64_t *row = w.iterations.new_row()
+    row[0] = started
+    row[1] = state
+    row[2] = in_postcopy
+    row[3] = estimate
+    row[4] = exact
+    row[5] = threshold
+    row[6] = decision
+    row[7] = w.t
+    row[8] = transferred
+    row[9] = normal
+    row[10] = zero
+
+
+cdef bint exact_wanted(World w, int64_t estimate) noexcept nogil:
+    """Whether this pass asks for the exact size, by the rule in force."""
+    if w.rule_after:
+        return decisions.exact_wanted_after(w.in_postcopy(), estimate, w.threshold_size)
+    return decisions.exact_wanted_before(estimate, w.threshold_size)
+
+
+cdef void pending_exact(World w, int64_t *must, int64_t *can) noexcept nogil:
+    """Ask every handler for its exact size; RAM fetches the dirty log, except in postcopy."""
+    if w.in_postcopy():
+        w.exact_queries_in_postcopy += 1
+    else:
+        bitmap_sync(w, SYNC_EXACT)
+    savevm.pending(w, must, can)
+    w.emit(EVENT_MIGRATE_PENDING_EXACT, must[0] + can[0], must[0], can[0])
+
+
+cdef int64_t decide(World w, int64_t pending, int64_t must) noexcept nogil:
+    """Complete, start postcopy or iterate, by the rule in force."""
+    cdef bint able = decisions.can_switchover(False, w.vm_running, False)
+    if w.rule_after:
+        return decisions.completion_after(w.in_postcopy(), pending, must, w.threshold_size, able,
+                                          w.start_postcopy)
+    return decisions.completion_before(w.in_postcopy(), pending, must, w.threshold_size, able,
+                                       w.start_postcopy)
+
+
+cdef void complete(World w) noexcept nogil:
+    """Finish, in the way of the phase."""
+    if w.in_postcopy():
+        switchover.complete_postcopy(w)
+    else:
+        switchover.complete_precopy(w)
+
+
+cdef void handle_error(World w) noexcept nogil:
+    """Fail, or pause if the guest already runs on the destination (migration_detect_error)."""
+    if decisions.state_after_channel_error(w.state, False) == STATE_POSTCOPY_PAUSED:
+        if postcopy.pause(w):
+            reset_window(w)
+        return
+    switchover.fail(w)
+
+
+cdef void reset_window(World w) noexcept nogil:
+    """Start a new accounting window (update_iteration_initial_status)."""
+    w.iteration_start_ms = w.now_ms()
+    w.window_initial_bytes = w.transferred
+    w.window_initial_pages = w.normal_pages + w.zero_pages
+
+
+cdef void rate_limit(World w) noexcept nogil:
+    """Close the window if it is over; sleep if its budget is used up (migration_rate_limit)."""
+    cdef int64_t sleep_ms
+    update_counters(w)
+    if not over_budget(w):
+        return
+    sleep_ms = decisions.rate_limit_sleep_ms(w.iteration_start_ms, w.now_ms())
+    if sleep_ms > 0:
+        sleep(w, sleep_ms * 1_000_000 + w.host.limiter_wake_ns)
+
+
+cdef void sleep(World w, int64_t duration_ns) noexcept nogil:
+    """Let the thread sleep; an observer who leaves meanwhile ends the run."""
+    w.t += duration_ns
+    if 0 <= w.observe_ns < w.t:
+        w.t = w.observe_ns
+
+
+cdef void update_counters(World w) noexcept nogil:
+    """Measure the window: bandwidth, threshold, rates (migration_update_counters)."""
+    cdef int64_t now = w.now_ms(), moved, spent, bandwidth
+    cdef int64_t available = w.parameters.avail_switchover_bandwidth
+    if not decisions.window_closes(now, w.iteration_start_ms):
+        return
+    moved = w.transferred - w.window_initial_bytes
+    spent = now - w.iteration_start_ms
+    bandwidth = <int64_t> decisions.window_bandwidth(moved, spent)
+    w.threshold_size = decisions.threshold_size(moved, spent, available,
+                                                w.parameters.downtime_limit_ms)
+    w.mbps = decisions.mbps(moved, spent)
+    w.pages_per_second = decisions.pages_per_second(
+        w.normal_pages + w.zero_pages - w.window_initial_pages, spent
+    )
+    if decisions.expected_downtime_refreshed(w.dirty_pages_rate, moved):
+        w.expected_downtime_ms = decisions.expected_downtime_ms(
+            w.dirty_bytes_last_sync, moved, spent, available
+        )
+    w.rate_limit_start = w.transferred
+    reset_window(w)
+    w.emit(EVENT_MIGRATE_TRANSFERRED, moved, spent, bandwidth, available // 1000,
+           w.threshold_size)
+    record_window(w, moved, spent, bandwidth, available // 1000)
+
+
+cdef void record_window(
+    World w, int64_t moved, int64_t spent, int64_t bandwidth, int64_t available
+) noexcept nogil:
+    """Append a row to the windows."""
+    cdef int64_t *row = w.windows.new_row()
+    row[0] = w.t
+    row[1] = moved
+    row[2] = spent
+    row[3] = bandwidth
+    row[4] = available
+    row[5] = w.threshold_size

@@ -1,0 +1,184 @@
+"""Going over to postcopy, pausing it, recovering it (migration.c postcopy_start)."""
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from migkit._engine cimport decisions, destination, savevm, switchover, timeline
+from migkit._engine.bitmap cimport count, next_run
+from migkit._engine.stream cimport flush, put
+from migkit._engine.sync cimport bitmap_sync
+from migkit._engine.types cimport (
+    CHECKPOINT_DOWNTIME_END, CHECKPOINT_ITERABLE_SAVED, CHECKPOINT_NON_ITERABLE_SAVED,
+    EVENT_POSTCOPY_PAUSE_CONTINUED, EVENT_POSTCOPY_PAUSE_RETURN_PATH, EVENT_POSTCOPY_START,
+    EVENT_POSTCOPY_START_SET_RUN, EVENT_QEMU_SAVEVM_SEND_PACKAGED, EVENT_SAVEVM_COMMAND_SEND,
+    EVENT_SAVEVM_SEND_PING, EVENT_SOURCE_RETURN_PATH_THREAD_PONG,
+    EVENT_SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED, STATE_POSTCOPY_ACTIVE,
+    STATE_POSTCOPY_DEVICE, STATE_POSTCOPY_PAUSED, STATE_POSTCOPY_RECOVER,
+    STATE_POSTCOPY_RECOVER_SETUP, SYNC_POSTCOPY,
+)
+from migkit._engine.world cimport World
+
+cdef enum:
+    RANGES_PER_DISCARD = 12
+    PING_IN_PACKAGE = 3
+    PING_PACKAGE_LOADED = 0x42
+
+
+cdef void start(World w) noexcept nogil:
+    """Stop the guest here, tell the destination what is stale, send the devices, go on there."""
+    savevm.ram_section(w, savevm.BODY_END_MARK)
+    w.emit(EVENT_POSTCOPY_START)
+    w.emit(EVENT_POSTCOPY_START_SET_RUN)
+    switchover.stop_vm(w)
+    if not switchover.switchover_start(w):
+        switchover.fail(w)
+        return
+    savevm.complete_handlers(w, False)
+    switchover.checkpoint(w, CHECKPOINT_ITERABLE_SAVED)
+    if w.postcopy_ram:
+        bitmap_sync(w, SYNC_POSTCOPY)
+        restart_sweep(w)
+        send_discards(w)
+        savevm.ping(w, 2)
+    send_package(w)
+    if w.error:
+        switchover.fail(w)
+        return
+    switchover.checkpoint(w, CHECKPOINT_DOWNTIME_END)
+    w.downtime_ms = w.now_ms() - switchover.downtime_start_ms(w)
+    if w.postcopy_ram:
+        savevm.ping(w, 4)
+    w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_postcopy_bandwidth)
+    if w.has_postcopy_device and w.has_return_path:
+        w.set_state(STATE_POSTCOPY_DEVICE)
+    else:
+        w.set_state(STATE_POSTCOPY_ACTIVE)
+    w.destination_state = STATE_POSTCOPY_ACTIVE
+
+
+cdef void restart_sweep(World w) noexcept nogil:
+    """Begin the sweep again at the first page; the next record names its block."""
+    w.last_seen_block = 0
+    w.last_page = 0
+    w.last_sent_block = -1
+
+
+cdef void send_discards(World w) noexcept nogil:
+    """Name every run of dirty pages, twelve to a command (ram_postcopy_send_discard_bitmap)."""
+    cdef int block
+    cdef int64_t page, end, first, after, ranges
+    for block in range(w.blocks):
+        page, end = w.block_start[block], w.block_start[block + 1]
+        ranges = 0
+        while next_run(w.bmap, page, end, &first, &after):
+            page = after
+            ranges += 1
+            if ranges == RANGES_PER_DISCARD:
+                send_discard(w, block, ranges)
+                ranges = 0
+        if ranges > 0:
+            send_discard(w, block, ranges)
+
+
+cdef void send_discard(World w, int block, int64_t ranges) noexcept nogil:
+    """Send one discard command."""
+    savevm.command(w, savevm.POSTCOPY_RAM_DISCARD, 3 + w.block_name_bytes[block] + 16 * ranges)
+    w.t += w.host.discard_command_ns
+
+
+cdef void send_package(World w) noexcept nogil:
+    """Build the package of device states in memory, then send it; both count as transferred."""
+    cdef int64_t blob = savevm.COMMAND_HEADER_BYTES + w.device_state_bytes, loaded
+    w.emit(EVENT_SAVEVM_COMMAND_SEND, savevm.POSTCOPY_LISTEN, 0)
+    w.t += w.host.package_ns
+    switchover.checkpoint(w, CHECKPOINT_NON_ITERABLE_SAVED)
+    if w.postcopy_ram:
+        blob += packed_ping(w, PING_IN_PACKAGE)
+    if w.has_postcopy_device and w.has_return_path:
+        blob += packed_ping(w, PING_PACKAGE_LOADED)
+    w.emit(EVENT_SAVEVM_COMMAND_SEND, savevm.POSTCOPY_RUN, 0)
+    blob += savevm.COMMAND_HEADER_BYTES
+    w.package_bytes = blob
+    w.transferred += blob       # the memory file counts too (qemu-file.c)
+    w.emit(EVENT_QEMU_SAVEVM_SEND_PACKAGED)
+    savevm.command(w, savevm.PACKAGED, 4)
+    put(w, blob)
+    flush(w)
+    loaded = max(w.t, w.drain_end) + w.link_latency_ns + w.host.package_load_ns
+    destination.start(w, loaded)
+    w.package_loaded_ns = loaded + w.link_latency_ns
+    if w.has_return_path:
+        w.emit_at(w.package_loaded_ns, EVENT_SOURCE_RETURN_PATH_THREAD_PONG, PING_PACKAGE_LOADED)
+        w.emit_at(w.package_loaded_ns, EVENT_SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED)
+
+
+cdef int64_t packed_ping(World w, int64_t value) noexcept nogil:
+    """Put a ping into the package; return its size."""
+    w.emit(EVENT_SAVEVM_SEND_PING, value)
+    w.emit(EVENT_SAVEVM_COMMAND_SEND, savevm.PING, 4)
+    return savevm.COMMAND_HEADER_BYTES + 4
+
+
+cdef void leave_device_state(World w, int64_t pending) noexcept nogil:
+    """Go from postcopy-device to postcopy-active once the destination has loaded the package."""
+    if w.state != STATE_POSTCOPY_DEVICE:
+        return
+    if decisions.postcopy_device_over(w.t >= w.package_loaded_ns, pending):
+        w.t = max(w.t, w.package_loaded_ns)
+        w.set_state(STATE_POSTCOPY_ACTIVE)
+
+
+cdef bint pause(World w) noexcept nogil:
+    """Wait for recovery after the link broke; True when the migration goes on."""
+    w.set_state(STATE_POSTCOPY_PAUSED)
+    w.destination_state = STATE_POSTCOPY_PAUSED
+    w.emit(EVENT_POSTCOPY_PAUSE_RETURN_PATH)
+    destination.drop_in_flight(w, w.cut_ns)
+    timeline.apply(w)           # the cut itself is among the items that are due
+    w.cut_ns = -1
+    w.error = False
+    if not wait_for_resume(w):
+        w.finished = True
+        return False
+    recover(w)
+    return not w.error
+
+
+cdef bint wait_for_resume(World w) noexcept nogil:
+    """Let time pass until `migrate` with resume comes; False when it never does."""
+    cdef int64_t later
+    timeline.apply(w)
+    while not (w.resume_asked and w.recover_asked):
+        later = timeline.next_moment(w)
+        if later < 0:
+            return False
+        w.t = max(w.t, later)
+        timeline.apply(w)
+    w.resume_asked = w.recover_asked = False
+    return True
+
+
+cdef void recover(World w) noexcept nogil:
+    """Agree with the destination on what it has, and go on with the rest (postcopy_do_resume)."""
+    cdef int64_t bitmap_bytes = 0, pages
+    cdef int block
+    w.set_state(STATE_POSTCOPY_RECOVER_SETUP)
+    w.drain_end = w.t
+    w.link_bandwidth = w.recovery_link_bandwidth
+    w.set_state(STATE_POSTCOPY_RECOVER)
+    for block in range(w.blocks):
+        savevm.command(w, savevm.RECV_BITMAP, 1 + w.block_name_bytes[block])
+        pages = w.block_start[block + 1] - w.block_start[block]
+        bitmap_bytes += (pages + 63) // 64 * 8 + 16
+    w.t += 2 * w.link_latency_ns
+    if w.link_bandwidth > 0:
+        w.t += bitmap_bytes * 1_000_000_000 // w.link_bandwidth
+    memcpy(w.bmap, w.missing, <size_t> w.words * 8)
+    w.dirty_pages = count(w.bmap, w.words)
+    restart_sweep(w)
+    savevm.command(w, savevm.POSTCOPY_RESUME, 0)
+    w.t += 2 * w.link_latency_ns
+    w.set_state(STATE_POSTCOPY_ACTIVE)
+    w.destination_state = STATE_POSTCOPY_ACTIVE
+    w.emit(EVENT_POSTCOPY_PAUSE_CONTINUED)
+    destination.ask_again(w)

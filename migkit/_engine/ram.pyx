@@ -1,0 +1,191 @@
+"""RAM: which page next, and what its record costs (migration/ram.c).
+
+Pages go out in runs: equal records up to the next thing that could change the course (a write,
+a look at the clock, the end of a block, a page of the other kind) are done in closed form.
+"""
+
+from libc.stdint cimport int64_t
+
+from migkit._engine.bitmap cimport clear_bit, find_next_set, take, test
+from migkit._engine.decisions cimport pass_time_over
+from migkit._engine.destination cimport block_of, next_request, note_page, take_requests
+from migkit._engine.stream cimport (
+    count_ram_bytes, flush, over_budget, pages_to_flush, put, put_page, put_pages, put_records,
+    records_to_flush,
+)
+from migkit._engine.sync cimport bitmap_sync
+from migkit._engine.types cimport (
+    EVENT_GET_QUEUED_PAGE, EVENT_GET_QUEUED_PAGE_NOT_DIRTY, EVENT_RAM_SAVE_COMPLETE,
+    EVENT_RAM_SAVE_ITERATE_BIG_WAIT, PAGE_BYTES, SYNC_FINAL,
+)
+from migkit._engine.world cimport World
+
+cdef enum:
+    CLOCK_STEPS = 64            # the clock is read at every 64th page
+    UNLIMITED = 1 << 30
+    ZERO_RECORD_BYTES = RECORD_HEADER_BYTES + 1
+
+
+cdef int64_t iterate(World w) noexcept nogil:
+    """Send pages until the budget, the time slice or the dirty pages run out.
+
+    Returns 1 when a whole sweep found nothing dirty (ram_save_iterate).
+    """
+    cdef int64_t started = w.t, steps = 0, done = 0, sent
+    while not over_budget(w) or w.queued > 0:
+        if w.error or w.interrupted:
+            break
+        sent = find_and_save_run(w, 1 + (-steps & (CLOCK_STEPS - 1)))
+        if sent == 0:
+            done = 1
+            break
+        steps += sent
+        if (steps - 1) & (CLOCK_STEPS - 1) == 0 and pass_time_over(w.t - started):
+            w.emit(EVENT_RAM_SAVE_ITERATE_BIG_WAIT, (w.t - started) // 1_000_000, steps - 1)
+            break
+        if w.poll(sent):
+            break
+    if not w.error:
+        put(w, END_OF_SECTION_BYTES)
+        count_ram_bytes(w, END_OF_SECTION_BYTES)
+        flush(w)
+    return done
+
+
+cdef void complete(World w) noexcept nogil:
+    """Send all that is left, with no budget and no time slice (ram_save_complete)."""
+    cdef int64_t sent
+    w.emit(EVENT_RAM_SAVE_COMPLETE, w.dirty_pages, 0)
+    if not w.in_postcopy():
+        bitmap_sync(w, SYNC_FINAL)
+    while True:     # a broken stream does not end it: nothing looks at it here
+        sent = find_and_save_run(w, UNLIMITED)
+        if sent == 0 or w.poll(sent):
+            break
+    put(w, END_OF_SECTION_BYTES)
+    w.emit(EVENT_RAM_SAVE_COMPLETE, w.dirty_pages, 1)
+    flush(w)
+
+
+cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
+    """Send the next dirty pages of the circular sweep, requested ones first; at most `limit`.
+
+    Returns how many went out: 0 when everything is clean (ram_find_and_save_block).
+    """
+    cdef int block = w.last_seen_block
+    cdef int64_t page = w.last_page, end, asked
+    cdef bint wrapped = False
+    while True:
+        asked = requested_page(w) if w.in_postcopy() else -1
+        if asked >= 0:
+            return save_one(w, block_of(w, asked), asked)
+        end = w.block_start[block + 1]
+        page = find_next_set(w.bmap, page, end)
+        if wrapped and block == w.last_seen_block and page >= w.last_page:
+            w.last_page = page
+            return 0
+        if page < end:
+            break
+        block += 1
+        if block == w.blocks:
+            block = 0
+            wrapped = True
+            w.swept = True
+        page = w.block_start[block]
+    if w.in_postcopy() or block != w.last_sent_block:
+        return save_one(w, block, page)
+    if test(w.zero, page):
+        return save_zero_run(w, block, page, end, limit)
+    return save_normal_run(w, block, page, end, limit)
+
+
+cdef int64_t requested_page(World w) noexcept nogil:
+    """Next page that the destination asked for and that is still dirty, or -1."""
+    cdef int64_t page, offset
+    cdef int block
+    take_requests(w)
+    while True:
+        page = next_request(w)
+        if page < 0:
+            return -1
+        block = block_of(w, page)
+        offset = (page - w.block_start[block]) * PAGE_BYTES
+        if test(w.bmap, page):
+            w.emit(EVENT_GET_QUEUED_PAGE, block, offset, page)
+            return page
+        w.emit(EVENT_GET_QUEUED_PAGE_NOT_DIRTY, block, offset, page)
+
+
+cdef int64_t save_normal_run(
+    World w, int block, int64_t page, int64_t end, int64_t limit
+) noexcept nogil:
+    """Send a run of pages with data, up to and with the next write."""
+    cdef int64_t wanted = min(limit, pages_to_flush(w)), sent, after
+    cdef int kind
+    if wanted <= 0:
+        return save_one(w, block, page)
+    sent = take(w.bmap, w.zero, page, end, wanted, &after, &kind)
+    w.dirty_pages -= sent
+    w.t += sent * w.host.normal_page_ns
+    w.batch_service_ns += sent * page_service_ns(w)
+    w.normal_pages += sent
+    count_ram_bytes(w, sent * (RECORD_HEADER_BYTES + PAGE_BYTES))
+    w.last_seen_block = block
+    w.last_page = after
+    put_pages(w, sent, RECORD_HEADER_BYTES)
+    return sent
+
+
+cdef int64_t save_zero_run(
+    World w, int block, int64_t page, int64_t end, int64_t limit
+) noexcept nogil:
+    """Send a run of zero pages, up to the next write."""
+    cdef int64_t wanted = min(limit, records_to_flush(w, ZERO_RECORD_BYTES)), sent, after
+    cdef int kind
+    if wanted <= 0:
+        return save_one(w, block, page)
+    sent = take(w.bmap, w.zero, page, end, wanted, &after, &kind)
+    w.dirty_pages -= sent
+    w.t += sent * w.host.zero_page_ns
+    w.batch_service_ns += sent * w.host.destination_zero_page_ns
+    w.zero_pages += sent
+    count_ram_bytes(w, sent * ZERO_RECORD_BYTES)
+    w.last_seen_block = block
+    w.last_page = after
+    put_records(w, sent, ZERO_RECORD_BYTES)
+    return sent
+
+
+cdef int64_t save_one(World w, int block, int64_t page) noexcept nogil:
+    """Write one page record and account it (ram_save_target_page)."""
+    cdef int64_t header = RECORD_HEADER_BYTES
+    w.last_seen_block = block
+    w.last_page = page + 1
+    clear_bit(w.bmap, page)
+    w.dirty_pages -= 1
+    if block != w.last_sent_block:
+        header += 1 + w.block_name_bytes[block]
+        w.last_sent_block = block
+    if w.in_postcopy():
+        note_page(w, page)
+    if test(w.zero, page):
+        w.t += w.host.zero_page_ns
+        w.batch_service_ns += w.host.destination_zero_page_ns
+        w.zero_pages += 1
+        count_ram_bytes(w, header + 1)
+        put(w, header + 1)
+        return 1
+    w.t += w.host.normal_page_ns
+    w.batch_service_ns += page_service_ns(w)
+    w.normal_pages += 1
+    count_ram_bytes(w, header + PAGE_BYTES)
+    put(w, header)
+    put_page(w)
+    return 1
+
+
+cdef int64_t page_service_ns(World w) noexcept nogil:
+    """Return what the destination needs to place a page; its first touch of memory is dear."""
+    if w.in_postcopy():
+        return w.host.place_page_ns
+    return w.host.destination_page_ns if w.swept else w.host.first_touch_page_ns

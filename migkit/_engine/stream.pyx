@@ -1,0 +1,130 @@
+"""QEMU's buffered stream; bytes count when they are written, not when they are put.
+
+`put` and `put_page` are literal (migration/qemu-file.c); `put_pages` and `put_records` do a run of
+equal records at once, up to the next write, with the same outcome.
+"""
+
+from libc.stdint cimport int64_t
+
+from migkit._engine.decisions cimport rate_exceeded
+from migkit._engine.destination cimport note_write
+from migkit._engine.timeline cimport apply, cut_before
+from migkit._engine.types cimport PAGE_BYTES
+from migkit._engine.world cimport World
+
+
+cdef void put(World w, int64_t count) noexcept nogil:
+    """Put bytes through the buffer, byte by byte as far as flushing is concerned."""
+    cdef int64_t taken
+    while count > 0:
+        if not w.tail_is_buffer:
+            w.vector_entries += 1
+            w.tail_is_buffer = True
+            if w.vector_entries >= VECTOR_ENTRIES:      # this one byte fills the vector
+                w.pending_bytes += 1
+                count -= 1
+                flush(w)
+                continue
+        taken = min(count, BUFFER_BYTES - w.buffer_used)
+        w.buffer_used += taken
+        w.pending_bytes += taken
+        count -= taken
+        if w.buffer_used == BUFFER_BYTES:
+            flush(w)
+
+
+cdef void put_page(World w) noexcept nogil:
+    """Put a page by reference: a vector entry of its own, no room in the buffer."""
+    w.vector_entries += 1
+    w.tail_is_buffer = False
+    w.pending_bytes += PAGE_BYTES
+    if w.vector_entries >= VECTOR_ENTRIES:
+        flush(w)
+
+
+cdef int64_t pages_to_flush(World w) noexcept nogil:
+    """Return how many page records fit up to and with the next write; 0 = go one by one.
+
+    Each takes two entries, the open buffer entry merging with the first header. An odd count
+    means that a header byte will fill the vector, a full buffer that a header will be split.
+    """
+    cdef int64_t closed = w.vector_entries - (1 if w.tail_is_buffer else 0)
+    if closed & 1 or w.buffer_used + 8 * VECTOR_ENTRIES >= BUFFER_BYTES:
+        return 0
+    return (VECTOR_ENTRIES - closed) >> 1
+
+
+cdef void put_pages(World w, int64_t pages, int64_t header_bytes) noexcept nogil:
+    """Put records of header and page; at most `pages_to_flush` of them."""
+    cdef int64_t closed = w.vector_entries - (1 if w.tail_is_buffer else 0)
+    w.vector_entries = closed + 2 * pages
+    w.tail_is_buffer = False
+    w.buffer_used += pages * header_bytes
+    w.pending_bytes += pages * (header_bytes + PAGE_BYTES)
+    if w.vector_entries >= VECTOR_ENTRIES:
+        flush(w)
+
+
+cdef int64_t records_to_flush(World w, int64_t record_bytes) noexcept nogil:
+    """Return how many small records fit before the next write; 0 = go one by one."""
+    if not w.tail_is_buffer and w.vector_entries + 1 >= VECTOR_ENTRIES:
+        return 0
+    return (BUFFER_BYTES - 1 - w.buffer_used) // record_bytes
+
+
+cdef void put_records(World w, int64_t records, int64_t record_bytes) noexcept nogil:
+    """Put small records into the buffer; at most `records_to_flush` of them."""
+    if not w.tail_is_buffer:
+        w.vector_entries += 1
+        w.tail_is_buffer = True
+    w.buffer_used += records * record_bytes
+    w.pending_bytes += records * record_bytes
+
+
+cdef void flush(World w) noexcept nogil:
+    """Write what is pending; blocks while the socket buffer is full (qemu_fflush)."""
+    cdef int64_t count = w.pending_bytes, service_ns = w.batch_service_ns
+    w.buffer_used = w.vector_entries = w.pending_bytes = w.batch_service_ns = 0
+    w.tail_is_buffer = False
+    if count == 0 or w.error:
+        note_write(w, -1)
+        return
+    write(w, count, service_ns)
+
+
+cdef void write(World w, int64_t count, int64_t service_ns) noexcept nogil:
+    """Hand bytes to the socket: the thread goes on once the buffer has taken them."""
+    cdef int64_t drain_end, accepted, cut
+    w.t += w.host.write_ns
+    apply(w)
+    if w.link_bandwidth > 0:
+        service_ns = max(service_ns, count * 1_000_000_000 // w.link_bandwidth)
+    drain_end = max(w.t, w.drain_end) + service_ns
+    accepted = max(w.t, drain_end - service_ns * w.send_buffer_bytes // count)
+    cut = cut_before(w, accepted)
+    if cut >= 0:
+        w.t = max(w.t, cut)
+        w.cut_ns = cut
+        w.error = True
+    if w.error:
+        note_write(w, -1)
+        return
+    w.t = accepted
+    w.drain_end = drain_end
+    w.transferred += count
+    note_write(w, drain_end + w.link_latency_ns)
+
+
+cdef void count_ram_bytes(World w, int64_t count) noexcept nogil:
+    """Add to the RAM counter of the phase (migration/ram.c ram_transferred_add)."""
+    if w.vm_running:
+        w.precopy_bytes += count
+    elif w.in_postcopy():
+        w.postcopy_bytes += count
+    else:
+        w.downtime_bytes += count
+
+
+cdef bint over_budget(World w) noexcept nogil:
+    """Whether this window's budget is used up (migration_rate_exceeded)."""
+    return w.error or rate_exceeded(w.transferred, w.rate_limit_start, w.rate_limit_max)

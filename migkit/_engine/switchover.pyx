@@ -1,0 +1,158 @@
+"""Stopping the guest and sending the last of it (migration.c migration_completion)."""
+
+from libc.stdint cimport int64_t
+
+from migkit._engine cimport decisions, savevm, timeline
+from migkit._engine.guest cimport resume, stop
+from migkit._engine.stream cimport flush, put
+from migkit._engine.types cimport (
+    CHECKPOINT_DOWNTIME_END, CHECKPOINT_DOWNTIME_START, CHECKPOINT_ITERABLE_SAVED,
+    CHECKPOINT_NON_ITERABLE_SAVED, CHECKPOINT_VM_STOPPED, Checkpoint, EVENT_MIGRATE_ERROR,
+    EVENT_MIGRATION_COMPLETION_POSTCOPY_END, EVENT_MIGRATION_COMPLETION_POSTCOPY_END_AFTER_COMPLETE,
+    EVENT_MIGRATION_COMPLETION_VM_STOP, EVENT_MIGRATION_PRECOPY_COMPLETE,
+    EVENT_MIGRATION_RETURN_PATH_END_AFTER, EVENT_MIGRATION_RETURN_PATH_END_BEFORE,
+    EVENT_MIGRATION_THREAD_AFTER_LOOP, EVENT_SOURCE_RETURN_PATH_THREAD_SHUT,
+    EVENT_VMSTATE_DOWNTIME_CHECKPOINT, STATE_CANCELLED, STATE_CANCELLING, STATE_COMPLETED,
+    STATE_DEVICE, STATE_FAILED, STATE_POSTCOPY_PAUSED, STATE_PRE_SWITCHOVER,
+)
+from migkit._engine.world cimport World
+
+
+cdef void checkpoint(World w, Checkpoint which) noexcept nogil:
+    """Record a point of the downtime."""
+    w.emit(EVENT_VMSTATE_DOWNTIME_CHECKPOINT, which)
+
+
+cdef void stop_vm(World w) noexcept nogil:
+    """Stop the guest; downtime begins (migration_stop_vm)."""
+    w.downtime_start_ns = w.t
+    checkpoint(w, CHECKPOINT_DOWNTIME_START)
+    stop(w)
+    w.t += w.host.vm_stop_ns
+    checkpoint(w, CHECKPOINT_VM_STOPPED)
+    w.emit(EVENT_MIGRATION_COMPLETION_VM_STOP, 0)
+
+
+cdef bint switchover_start(World w) noexcept nogil:
+    """Go to `device`, through `pre-switchover` if asked; False when cancelled on the way."""
+    if w.pause_before_switchover:
+        w.set_state(STATE_PRE_SWITCHOVER)
+        if not wait_for_continue(w):
+            return False
+    w.set_state(STATE_DEVICE)
+    w.rate_limit_max = 0
+    w.emit(EVENT_MIGRATION_PRECOPY_COMPLETE)
+    savevm.command(w, savevm.SWITCHOVER_START, 0)
+    return not w.error
+
+
+cdef bint wait_for_continue(World w) noexcept nogil:
+    """Wait for `migrate-continue`; time passes to the next item of the timeline."""
+    cdef int64_t later
+    timeline.apply(w)
+    while not w.continue_asked:
+        later = timeline.next_moment(w)
+        if w.state != STATE_PRE_SWITCHOVER:
+            return False
+        if later < 0:
+            w.t = max(w.t, w.observe_ns)
+            w.abandoned = True
+            return False
+        w.t = max(w.t, later)
+        timeline.apply(w)
+    w.continue_asked = False
+    return w.state == STATE_PRE_SWITCHOVER
+
+
+cdef void complete_precopy(World w) noexcept nogil:
+    """Send the rest with the guest stopped (migration_completion_precopy)."""
+    stop_vm(w)
+    if not switchover_start(w):
+        fail(w)
+        return
+    savevm.ram_section(w, savevm.BODY_RAM_COMPLETE)
+    savevm.complete_handlers(w, True)
+    checkpoint(w, CHECKPOINT_ITERABLE_SAVED)
+    w.t += w.host.device_state_ns
+    put(w, w.device_state_bytes + 1 + w.vmdesc_bytes)
+    flush(w)
+    checkpoint(w, CHECKPOINT_NON_ITERABLE_SAVED)
+    if w.error:
+        fail(w)
+        return
+    close_return_path(w, w.host.load_ns)
+    finish(w)
+
+
+cdef void complete_postcopy(World w) noexcept nogil:
+    """Send what is left and end the stream (migration_completion_postcopy).
+
+    Nothing in here can be paused: a link that breaks now ends the migration on both sides.
+    """
+    w.emit(EVENT_MIGRATION_COMPLETION_POSTCOPY_END)
+    savevm.ram_section(w, savevm.BODY_RAM_COMPLETE)
+    savevm.complete_handlers(w, True)
+    put(w, 1)
+    flush(w)
+    w.emit(EVENT_MIGRATION_COMPLETION_POSTCOPY_END_AFTER_COMPLETE)
+    if not w.error:
+        close_return_path(w, w.host.postcopy_end_ns)
+    if w.error:
+        fail(w)
+        return
+    finish(w)
+
+
+cdef void close_return_path(World w, int64_t destination_ns) noexcept nogil:
+    """Wait for the destination's SHUT, if there is a return path to bring it."""
+    cdef int64_t shut, cut
+    if not w.has_return_path:
+        return
+    w.emit(EVENT_MIGRATION_RETURN_PATH_END_BEFORE)
+    shut = max(w.t, w.drain_end + w.link_latency_ns) + destination_ns + w.link_latency_ns
+    cut = timeline.cut_before(w, shut)
+    if cut >= 0:
+        w.t = max(w.t, cut)
+        w.error = True
+    else:
+        w.t = shut
+        w.emit(EVENT_SOURCE_RETURN_PATH_THREAD_SHUT, 0)
+    w.emit(EVENT_MIGRATION_RETURN_PATH_END_AFTER, 0)
+
+
+cdef void finish(World w) noexcept nogil:
+    """Account downtime, total time and throughput (migration_completion_end)."""
+    cdef int64_t now = w.now_ms()
+    checkpoint(w, CHECKPOINT_DOWNTIME_END)
+    w.downtime_ms = decisions.completed_downtime_ms(w.downtime_ms, downtime_start_ms(w), now)
+    w.total_time_ms = now - w.start_ms
+    w.mbps = decisions.mbps_whole(w.transferred, w.total_time_ms - w.setup_time_ms, w.mbps)
+    w.set_state(STATE_COMPLETED)
+    w.destination_state = STATE_COMPLETED
+    end_loop(w)
+
+
+cdef int64_t downtime_start_ms(World w) noexcept nogil:
+    """Return the millisecond in which the guest was stopped."""
+    return (w.downtime_start_ns + w.host.clock_phase_ns) // 1_000_000
+
+
+cdef void fail(World w) noexcept nogil:
+    """End without success: failed, or cancelled if that was asked for; the guest goes on."""
+    w.emit(EVENT_MIGRATE_ERROR)
+    if w.state == STATE_CANCELLING:
+        w.set_state(STATE_CANCELLED)
+        w.destination_state = STATE_FAILED
+    elif not w.abandoned:
+        w.set_state(STATE_FAILED)
+        w.destination_state = (
+            STATE_POSTCOPY_PAUSED if w.destination_runs_ns >= 0 else STATE_FAILED
+        )
+    end_loop(w)
+    resume(w)
+
+
+cdef void end_loop(World w) noexcept nogil:
+    """Leave the migration thread's loop."""
+    w.emit(EVENT_MIGRATION_THREAD_AFTER_LOOP)
+    w.finished = True

@@ -1,0 +1,9 @@
+# What a user or a mishap does while the migration runs.
+
+from libc.stdint cimport int64_t
+
+from migkit._engine.world cimport World
+
+cdef void apply(World w) noexcept nogil
+cdef int64_t cut_before(World w, int64_t limit) noexcept nogil
+cdef int64_t next_moment(World w) noexcept nogil

@@ -1,0 +1,165 @@
+# Everything that has a value while a migration runs; see migkit/oracle/world.py for the meaning
+# of each part. The functions of the other modules read and change it.
+
+from libc.stdint cimport int64_t, uint64_t
+
+from migkit._engine.recorder cimport Table
+from migkit._engine.types cimport EVENT_COUNT
+from migkit._engine.writers cimport Writer
+
+cdef enum:
+    MAX_BLOCKS = 64
+    MAX_HANDLERS = 32
+    MAX_QUEUE = 16
+    POLL_WORK = 1 << 20     # page steps between two looks at Ctrl-C
+
+
+# Constants of the host: times in ns unless the name says ps (picoseconds).
+cdef struct Host:
+    int64_t clock_phase_ns
+    int64_t thread_start_ns
+    int64_t setup_ns
+    int64_t pass_ns
+    int64_t section_ns
+    int64_t write_ns
+    int64_t normal_page_ns
+    int64_t zero_page_ns
+    int64_t first_touch_page_ns
+    int64_t destination_page_ns
+    int64_t destination_zero_page_ns
+    int64_t place_page_ns
+    int64_t sync_fixed_ns
+    int64_t sync_page_ps
+    int64_t sync_first_ns
+    int64_t limiter_wake_ns
+    int64_t vm_stop_ns
+    int64_t load_ns
+    int64_t device_state_ns
+    int64_t discard_command_ns
+    int64_t package_ns
+    int64_t package_load_ns
+    int64_t postcopy_end_ns
+    int64_t guest_write_ns
+    int64_t fault_ns
+    int64_t vcpu_wake_ns
+    int64_t throttle_timer_ns
+
+
+cdef struct Parameters:
+    int64_t downtime_limit_ms
+    int64_t max_bandwidth
+    int64_t max_postcopy_bandwidth
+    int64_t avail_switchover_bandwidth
+
+
+cdef struct Handler:        # an iterable that is not RAM
+    int64_t section_id
+    int64_t name_bytes
+    bint postcopiable
+    int64_t remaining
+    int64_t chunk_bytes
+    int64_t byte_ps
+    int64_t sent
+
+
+cdef struct TimelineItem:
+    int64_t at_ns
+    int64_t at_state
+    int64_t at_event
+    int64_t after_ns
+    int64_t command
+    bint fired
+    # New values of migrate-set-parameters and link-change; -1 = not named.
+    int64_t downtime_limit_ms
+    int64_t max_bandwidth
+    int64_t max_postcopy_bandwidth
+    int64_t avail_switchover_bandwidth
+    int64_t link_bandwidth
+
+
+cdef struct Arrival:        # a write on its way to the destination (postcopy only)
+    int64_t at_ns
+    int64_t pages
+
+
+cdef class World:
+    # inputs
+    cdef Host host
+    cdef Parameters parameters
+    cdef bint rule_after, has_postcopy_device, postcopy_ram, postcopy_possible, has_return_path
+    cdef bint auto_converge, pause_before_switchover, detect_zero_pages, cpu_throttle_tailslow
+    cdef int64_t throttle_trigger_threshold, cpu_throttle_initial, cpu_throttle_increment
+    cdef int64_t max_cpu_throttle, machine_name_bytes, device_state_bytes, vmdesc_bytes
+    cdef int64_t link_bandwidth, link_latency_ns, send_buffer_bytes, recovery_link_bandwidth
+    cdef int64_t observe_ns, workload_busy_ns_per_ms
+    cdef int blocks, handler_count
+    cdef int64_t block_start[MAX_BLOCKS + 1]
+    cdef int64_t block_name_bytes[MAX_BLOCKS]
+    cdef Handler handlers[MAX_HANDLERS]
+    cdef TimelineItem *timeline
+    cdef int timeline_count
+    cdef int64_t *always_dirty
+    cdef int always_dirty_count
+    # clock and state
+    cdef int64_t t, start_ms
+    cdef int64_t state, destination_state
+    cdef bint finished, abandoned, interrupted
+    cdef int64_t work, polled_work
+    cdef object progress
+    cdef object failure             # an exception of a callback, raised after the run
+    # stream and link
+    cdef int64_t buffer_used, vector_entries, pending_bytes, transferred, batch_service_ns
+    cdef int64_t drain_end, cut_ns
+    cdef bint tail_is_buffer, error
+    # window
+    cdef int64_t iteration_start_ms, window_initial_bytes, window_initial_pages
+    cdef int64_t rate_limit_start, rate_limit_max, threshold_size, expected_downtime_ms
+    cdef double mbps, pages_per_second
+    cdef bint start_postcopy, continue_asked, resume_asked, recover_asked
+    cdef int64_t setup_time_ms, downtime_start_ns, downtime_ms, total_time_ms
+    cdef int64_t exact_queries_in_postcopy, package_bytes
+    # RAM: pages are numbered through all blocks
+    cdef uint64_t *bmap
+    cdef uint64_t *log
+    cdef uint64_t *zero
+    cdef uint64_t *missing
+    cdef int64_t total_pages, words, dirty_pages
+    cdef int last_seen_block, last_sent_block
+    cdef int64_t last_page
+    cdef bint swept
+    cdef int64_t normal_pages, zero_pages, precopy_bytes, downtime_bytes, postcopy_bytes
+    cdef int64_t dirty_sync_count, last_sync_ms, exact_syncs, period_dirty_pages
+    cdef int64_t period_transferred, dirty_bytes_last_sync, dirty_pages_rate
+    cdef int64_t dirty_rate_high_count, throttle_percentage, timer_ns, timer_previous_count
+    # guest
+    cdef bint vm_running
+    cdef int64_t guest_run_ns, guest_mark_ns, guest_progress_ns
+    cdef Writer writer
+    # destination
+    cdef int64_t destination_runs_ns, package_loaded_ns, vcpu_free_ns, first_touch
+    cdef bint faulted
+    cdef int64_t fault_page, fault_at_ns, fault_request_ns, fault_sent_ns
+    cdef int64_t quiet_until_ns     # nothing happens at the destination before this
+    cdef Arrival *arrivals
+    cdef int64_t arrivals_head, arrivals_tail, arrivals_capacity
+    cdef int64_t *in_flight
+    cdef int64_t in_flight_head, in_flight_tail, in_flight_capacity, batch_pages
+    cdef int64_t request_at_ns[MAX_QUEUE]
+    cdef int64_t request_page[MAX_QUEUE]
+    cdef int64_t queue[MAX_QUEUE]
+    cdef int requests, queued
+    cdef int64_t postcopy_requests
+    # recording
+    cdef int64_t event_ns[EVENT_COUNT]
+    cdef Table events, iterations, rounds, windows, faults
+
+    cdef int64_t now_ms(self) noexcept nogil
+    cdef bint in_postcopy(self) noexcept nogil
+    cdef void emit(self, int event, int64_t a=*, int64_t b=*, int64_t c=*, int64_t d=*,
+                   int64_t e=*) noexcept nogil
+    cdef void emit_at(self, int64_t at, int event, int64_t a=*, int64_t b=*,
+                      int64_t c=*) noexcept nogil
+    cdef void set_state(self, int64_t state) noexcept nogil
+    cdef void set_state_at(self, int64_t state, int64_t at) noexcept nogil
+    cdef bint poll(self, int64_t work) noexcept nogil
+    cdef void out_of_memory(self) noexcept nogil

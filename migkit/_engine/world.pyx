@@ -1,0 +1,108 @@
+"""State of one simulated migration, and what reading or changing it needs most often."""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free
+
+from migkit._engine.recorder cimport Table
+from migkit._engine.types cimport (
+    EVENT_COUNT, EVENT_MIGRATE_SET_STATE, MAX_ARGUMENTS,
+    STATE_ACTIVE, STATE_POSTCOPY_ACTIVE, STATE_POSTCOPY_DEVICE,
+)
+
+
+cdef class World:
+    """World()
+
+    One migration in virtual time. One owner, one thread at a time; nothing is shared between two.
+    """
+
+    def __cinit__(self):
+        cdef int event
+        self.vm_running = True
+        self.destination_state = STATE_ACTIVE
+        self.last_sent_block = -1
+        self.cut_ns = self.timer_ns = self.downtime_start_ns = -1
+        self.destination_runs_ns = self.package_loaded_ns = -1
+        self.events = Table(2 + MAX_ARGUMENTS)
+        self.iterations = Table(11)
+        self.rounds = Table(12)
+        self.windows = Table(6)
+        self.faults = Table(5)
+        for event in range(EVENT_COUNT):
+            self.event_ns[event] = -1
+
+    def __dealloc__(self):
+        free(self.bmap)
+        free(self.log)
+        free(self.zero)
+        free(self.missing)
+        free(self.timeline)
+        free(self.always_dirty)
+        free(self.arrivals)
+        free(self.in_flight)
+
+    cdef int64_t now_ms(self) noexcept nogil:
+        """Read the millisecond clock the way QEMU does: truncated."""
+        return (self.t + self.host.clock_phase_ns) // 1_000_000
+
+    cdef bint in_postcopy(self) noexcept nogil:
+        """Whether the guest has gone over while pages are still missing there."""
+        return self.state == STATE_POSTCOPY_ACTIVE or self.state == STATE_POSTCOPY_DEVICE
+
+    cdef void emit(self, int event, int64_t a=0, int64_t b=0, int64_t c=0, int64_t d=0,
+                   int64_t e=0) noexcept nogil:
+        """Record a trace event now."""
+        cdef int64_t *row = self.events.new_row()
+        self.event_ns[event] = self.t
+        row[0] = self.t
+        row[1] = event
+        row[2] = a
+        row[3] = b
+        row[4] = c
+        row[5] = d
+        row[6] = e
+
+    cdef void emit_at(self, int64_t at, int event, int64_t a=0, int64_t b=0,
+                      int64_t c=0) noexcept nogil:
+        """Record a trace event of another moment."""
+        cdef int64_t now = self.t
+        self.t = at
+        self.emit(event, a, b, c)
+        self.t = now
+
+    cdef void set_state(self, int64_t state) noexcept nogil:
+        """Move to another migration state (migrate_set_state)."""
+        self.state = state
+        self.emit(EVENT_MIGRATE_SET_STATE, state)
+
+    cdef void set_state_at(self, int64_t state, int64_t at) noexcept nogil:
+        """Move to another migration state at a moment already past."""
+        self.state = state
+        self.emit_at(at, EVENT_MIGRATE_SET_STATE, state)
+
+    cdef bint poll(self, int64_t work) noexcept nogil:
+        """Count work; every so often look for Ctrl-C and tell how far it is. True = stop."""
+        self.work += work
+        if self.work - self.polled_work >= POLL_WORK:
+            self.polled_work = self.work
+            with gil:
+                look_around(self)
+        return self.interrupted
+
+    cdef void out_of_memory(self) noexcept nogil:
+        """End the run: a buffer could not grow."""
+        with gil:
+            self.failure = MemoryError("no memory for the pages that are on their way")
+        self.interrupted = True
+
+
+cdef void look_around(World w) noexcept:
+    """Answer signals and call the progress function; what they raise ends the run."""
+    try:
+        PyErr_CheckSignals()
+        if w.progress is not None:
+            w.progress(w.t)
+    except BaseException as raised:
+        w.failure = raised
+        w.interrupted = True

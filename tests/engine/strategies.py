@@ -1,0 +1,175 @@
+"""Scenarios for the engine: tiny guests, odd costs, everything that can happen to a migration."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import strategies as st
+
+from migkit.capabilities import Capabilities
+from migkit.guest import Guest
+from migkit.host import HostProfile, Link
+from migkit.iterables import IterableHandler
+from migkit.parameters import MigrationParameters
+from migkit.plan import Plan, make_plan
+from migkit.ram_block import RamBlock
+from migkit.scenario import Scenario
+from migkit.timeline import TimelineItem
+from migkit.workloads import HotCold, Idle, Sequential, Uniform
+
+PAGE_BYTES = 4096
+COST_FIELDS = tuple(
+    field.name
+    for field in dataclasses.fields(HostProfile)
+    if field.name.endswith(("_ns", "_ps")) and field.name != "throttle_timer_ns"
+)
+
+
+@st.composite
+def hosts(draw: st.DrawFn) -> HostProfile:
+    """A host whose costs have nothing to do with any machine."""
+    profile = HostProfile.load("captures")
+    odd = {
+        name: draw(st.integers(0, 3 * getattr(profile, name) + 7))
+        for name in draw(st.sets(st.sampled_from(COST_FIELDS), max_size=8))
+    }
+    # The pace of the pages decides how many passes there are: not slower than 60 us.
+    odd["normal_page_ns"] = draw(st.integers(1, 60_000))
+    return dataclasses.replace(profile, **odd)
+
+
+@st.composite
+def guests(draw: st.DrawFn) -> Guest:
+    """One to four blocks, not multiples of a word, some pages with data."""
+    blocks = []
+    for index in range(draw(st.integers(1, 4))):
+        pages = draw(st.integers(1, 700 if index == 0 else 70))
+        first = draw(st.integers(0, pages - 1))
+        count = draw(st.integers(0, pages - first))
+        extents = ((first, count),) if count else ()
+        blocks.append(RamBlock(f"block{index}" * (index + 1), pages * PAGE_BYTES, extents))
+    first_pages = blocks[0].used_bytes // PAGE_BYTES
+    always = tuple(sorted(draw(st.sets(st.integers(0, first_pages - 1), max_size=2))))
+    return Guest(
+        memory_bytes=blocks[0].used_bytes, ram_blocks=tuple(blocks), always_dirty_pages=always
+    )
+
+
+@st.composite
+def workloads(draw: st.DrawFn, guest: Guest):
+    """A workload that fits the guest."""
+    room = guest.ram_blocks[0].used_bytes // PAGE_BYTES
+    base = draw(st.integers(0, room - 1))
+    pages = draw(st.integers(1, room - base))
+    common = {
+        "pages": pages,
+        "base_page": base,
+        "rate_pages_per_s": draw(st.integers(0, 40_000)),
+        "batch_ms": draw(st.integers(1, 7)),
+        "seed": draw(st.integers(0, 9)),
+        "generator": draw(st.sampled_from(("counter", "xorshift32"))),
+    }
+    kind = draw(st.sampled_from(("idle", "sequential", "uniform", "hotcold")))
+    if kind == "idle":
+        return Idle()
+    if kind == "sequential":
+        common.pop("generator")
+        return Sequential(**common)
+    if kind == "uniform" or pages < 2:
+        return Uniform(**common)
+    hot = draw(st.integers(1, pages - 1))
+    return HotCold(**common, hot_pages=hot, hot_percent=draw(st.integers(0, 100)))
+
+
+@st.composite
+def timelines(draw: st.DrawFn, *, postcopy: bool, pause: bool) -> tuple[TimelineItem, ...]:
+    """Commands, changes of the link and cuts, at times, states and events."""
+    moments = st.floats(0, 1.5).map(lambda s: round(s, 6))
+    items = []
+    if postcopy and draw(st.booleans()):
+        items.append(TimelineItem("migrate-start-postcopy", at_s=draw(moments)))
+    if draw(st.booleans()):
+        name = draw(st.sampled_from(("downtime-limit", "max-bandwidth", "max-postcopy-bandwidth")))
+        value = draw(st.integers(0, 2_000 if name == "downtime-limit" else 30_000_000))
+        items.append(
+            TimelineItem("migrate-set-parameters", at_s=draw(moments), arguments={name: value})
+        )
+    if pause and draw(st.booleans()):
+        state = {"state": "pre-switchover"}
+        if draw(st.booleans()):
+            items.append(
+                TimelineItem("migrate-continue", at_state="pre-switchover", arguments=state)
+            )
+        else:
+            items.append(TimelineItem("migrate-continue", at_s=draw(moments), arguments=state))
+    mishap = draw(st.sampled_from(("none", "none", "cancel", "cut", "cut-event", "link", "pause")))
+    if mishap == "cancel":
+        items.append(TimelineItem("migrate_cancel", at_s=draw(moments)))
+    elif mishap == "cut":
+        items.append(TimelineItem("cut", at_s=draw(moments)))
+    elif mishap == "cut-event":
+        event = draw(st.sampled_from(("ram_save_complete", "postcopy_start")))
+        after = draw(st.integers(0, 20_000)) / 1e6
+        items.append(TimelineItem("cut", at_event=event, after_s=after))
+    elif mishap == "link":
+        rate = draw(st.integers(100_000, 50_000_000))
+        items.append(TimelineItem("link-change", at_s=draw(moments), arguments={"bandwidth": rate}))
+    elif mishap == "pause":
+        items.append(TimelineItem("migrate-pause", at_s=draw(moments)))
+    if draw(st.booleans()):
+        later = draw(st.floats(1.5, 2.5).map(lambda s: round(s, 3)))
+        items.append(TimelineItem("migrate-recover", at_s=later, side="dest"))
+        items.append(TimelineItem("migrate", at_s=later + 0.001, arguments={"resume": True}))
+    return tuple(items)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """A resolved scenario with everything the engine knows."""
+    guest = draw(guests())
+    postcopy = draw(st.booleans())
+    pause = draw(st.booleans())
+    names = [
+        *(["postcopy-ram"] if postcopy else []),
+        *(["pause-before-switchover"] if pause else []),
+        *(["return-path"] if draw(st.booleans()) else []),
+        *(["auto-converge"] if draw(st.booleans()) else []),
+    ]
+    bandwidth = draw(st.sampled_from((0, 1, 300_000, 5_000_000, 20_971_520, 10**10)))
+    scenario = Scenario(
+        guest=guest,
+        workload=draw(workloads(guest)),
+        capabilities=Capabilities(names),
+        parameters=MigrationParameters.from_qmp(
+            {
+                "max-bandwidth": bandwidth,
+                "max-postcopy-bandwidth": draw(st.sampled_from((0, 0, 2_000_000))),
+                "downtime-limit": draw(st.sampled_from((0, 1, 20, 300, 2_000))),
+                "avail-switchover-bandwidth": draw(st.sampled_from((0, 0, 999, 4_096_000))),
+                "zero-page-detection": draw(st.sampled_from(("multifd", "legacy", "none"))),
+            }
+        ),
+        timeline=draw(timelines(postcopy=postcopy, pause=pause)),
+        host=draw(hosts()),
+        link=Link(
+            bandwidth_bytes_per_s=draw(st.sampled_from((0, 3_000_000, 150_000_000))),
+            latency_ns=draw(st.integers(0, 3_000_000)),
+            send_buffer_bytes=draw(st.integers(0, 4_000_000)),
+            recovery_bandwidth_bytes_per_s=draw(st.sampled_from((0, 10_000_000))),
+        ),
+        completion_rule=draw(st.sampled_from(("before", "after"))),
+        qemu_version=draw(st.sampled_from(("10.0.13", "10.1.0", "10.2.2"))),
+        iterables=tuple(
+            IterableHandler(
+                f"device{index}",
+                draw(st.integers(0, 400_000)),
+                chunk_bytes=draw(st.integers(1, 70_000)),
+                postcopiable=draw(st.booleans()),
+                byte_ps=draw(st.integers(0, 3_000)),
+            )
+            for index in range(draw(st.integers(0, 2)))
+        ),
+        observe_for_s=draw(st.sampled_from((0.35, 3.0))),
+        workload_lead_s=draw(st.sampled_from((0.0, 0.0501))),
+    )
+    return make_plan(scenario)
