@@ -16,11 +16,14 @@ CYTHON_FUNCTION = re.compile(r"^(\s*)(?:cpdef|cdef|def)\b(?!\s+(?:extern|class|e
 
 @dataclass(frozen=True)
 class Import:
-    """One import statement of ours: who asks, for which module, and only for types or not."""
+    """One import of ours: who asks, for which module, and whether as soon as it is loaded.
+
+    An import inside a function runs when that is called, one for type checkers never.
+    """
 
     importer: str
     imported: str
-    only_types: bool
+    at_load: bool
 
 
 def files(*suffixes: str, under: Path = ROOT) -> list[Path]:
@@ -49,10 +52,11 @@ def imports_of(path: Path, package: Path = PACKAGE) -> list[Import]:
     """Return the imports of a Python file, wherever in it they stand, as absolute names."""
     importer = module_name(path, package)
     tree = ast.parse(path.read_text())
-    typing_only = {
+    later = {
         id(inner)
         for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        if isinstance(block, ast.FunctionDef | ast.AsyncFunctionDef)
+        or (isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test))
         for statement in block.body
         for inner in ast.walk(statement)
     }
@@ -65,7 +69,7 @@ def imports_of(path: Path, package: Path = PACKAGE) -> list[Import]:
             names = [f"{base}.{alias.name}" for alias in node.names]
         else:
             continue
-        found += [Import(importer, name, id(node) in typing_only) for name in names]
+        found += [Import(importer, name, id(node) not in later) for name in names]
     return found
 
 
