@@ -183,7 +183,7 @@ class Scenario:
         Parameters
         ----------
         **values : Any
-            The parameters of `migkit.scenario_text.build`.
+            The fields of `migkit.scenario_text.WrittenScenario`.
 
         Returns
         -------

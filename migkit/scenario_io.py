@@ -80,7 +80,7 @@ def scenario_from_dict(values: Mapping[str, Any]) -> Scenario:
     Parameters
     ----------
     values : mapping
-        What `scenario_to_dict` gave, or the parameters of `migkit.scenario_text.build` by name.
+        What `scenario_to_dict` gave, or the fields of `migkit.scenario_text.WrittenScenario`.
 
     Returns
     -------
@@ -200,8 +200,8 @@ def read_scenario(path: Path) -> Scenario:
     Parameters
     ----------
     path : Path
-        TOML or JSON, by its suffix; exact, or with the parameters of
-        `migkit.scenario_text.build` by name. Tables `FOR_READERS` are left out.
+        TOML or JSON, by its suffix; exact, or with the fields of
+        `migkit.scenario_text.WrittenScenario`. Tables `FOR_READERS` are left out.
 
     Returns
     -------

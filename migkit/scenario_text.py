@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from migkit.capabilities import Capabilities
-from migkit.errors import ScenarioError, did_you_mean
+from migkit.errors import ScenarioError
 from migkit.guest import Guest
 from migkit.host import DEFAULT_HOST, HostProfile, Link
 from migkit.iterables import IterableHandler
@@ -19,63 +19,16 @@ from migkit.units import parse_bytes, parse_duration, parse_rate
 from migkit.workload_text import parse_workload
 from migkit.workloads import Workload
 
-__all__ = ["build", "build_from"]
+__all__ = ["WrittenScenario", "build_from"]
 
 _SHORTEST_OBSERVATION_S = 60.0
 _SWEEPS_OBSERVED = 30
 _UNLIMITED_BYTES_PER_S = 10**9
 
 
-def build_from(values: Mapping[str, Any]) -> Scenario:
-    """Call `build` with checked names.
-
-    Parameters
-    ----------
-    values : mapping
-        Parameters of `build`.
-
-    Returns
-    -------
-    Scenario
-        The scenario.
-
-    Raises
-    ------
-    InputError
-        If a name is not known (the nearest is suggested), or a value not valid.
-    """
-    known = inspect.signature(build).parameters
-    for name in values:
-        if name not in known:
-            raise ScenarioError.of(f"scenario: {name}", "unknown", did_you_mean(str(name), known))
-    return build(**values)
-
-
-def build(
-    *,
-    memory: str | int = "1GiB",
-    workload: str | Workload = "idle",
-    bandwidth: str | int | None = None,
-    downtime_limit: str | None = None,
-    postcopy_bandwidth: str | int | None = None,
-    rule: str = "after",
-    postcopy_at: str | None = None,
-    capabilities: Iterable[str] | Mapping[str, bool] = (),
-    parameters: Mapping[str, Any] | None = None,
-    timeline: Iterable[TimelineItem | Mapping[str, Any]] = (),
-    link_bandwidth: str | int | None = None,
-    link_latency: str | None = None,
-    host: str | HostProfile = DEFAULT_HOST,
-    iterables: Iterable[IterableHandler | Mapping[str, Any]] = (),
-    nonzero_percent: float = 0,
-    seed: int = 1,
-    observe_for: str | None = None,
-    workload_lead: str = "0s",
-    qemu_version: str = "10.2.2",
-    name: str = "scenario",
-    description: str = "",
-) -> Scenario:
-    """Make a scenario of a ``pc`` guest from values as people write them.
+@dataclass(frozen=True, kw_only=True)
+class WrittenScenario:
+    """A scenario of a ``pc`` guest, as people write it.
 
     Parameters
     ----------
@@ -95,7 +48,7 @@ def build(
         When ``migrate-start-postcopy`` is given: ``"3s"``. Turns postcopy-ram on.
     capabilities : iterable of str or mapping
         QEMU's names.
-    parameters : mapping, optional
+    parameters : mapping
         Further parameters, QEMU's names and values.
     timeline : iterable of TimelineItem or mapping
         Further commands; a mapping may say ``at`` and ``after`` as ``"3s"``.
@@ -116,6 +69,87 @@ def build(
         How long the program has run when ``migrate`` is taken.
     qemu_version, name, description : str
         See `Scenario`.
+    """
+
+    memory: str | int = "1GiB"
+    workload: str | Workload = "idle"
+    bandwidth: str | int | None = None
+    downtime_limit: str | None = None
+    postcopy_bandwidth: str | int | None = None
+    rule: str = "after"
+    postcopy_at: str | None = None
+    capabilities: Iterable[str] | Mapping[str, bool] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    timeline: Iterable[TimelineItem | Mapping[str, Any]] = ()
+    link_bandwidth: str | int | None = None
+    link_latency: str | None = None
+    host: str | HostProfile = DEFAULT_HOST
+    iterables: Iterable[IterableHandler | Mapping[str, Any]] = ()
+    nonzero_percent: float = 0
+    seed: int = 1
+    observe_for: str | None = None
+    workload_lead: str = "0s"
+    qemu_version: str = "10.2.2"
+    name: str = "scenario"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that tables are tables and lists are lists."""
+        if not isinstance(self.parameters, Mapping):
+            raise ScenarioError.of(
+                f"parameters {self.parameters!r}", "not a table", "give names and values"
+            )
+        for name in ("timeline", "iterables", "capabilities"):
+            value = getattr(self, name)
+            if not isinstance(value, Iterable):
+                raise ScenarioError.of(f"{name} {value!r}", "not a list", "give a list")
+
+    def scenario(self) -> Scenario:
+        """Make the scenario.
+
+        Returns
+        -------
+        Scenario
+            The exact form.
+
+        Raises
+        ------
+        InputError
+            At the first value that is not valid.
+        """
+        host = self.host if isinstance(self.host, HostProfile) else HostProfile.load(self.host)
+        link = _link(host.link, self.link_bandwidth, self.link_latency)
+        parameters = _parameters(self)
+        memory_bytes = parse_bytes(self.memory, "memory")
+        workload = _workload(self.workload, self.seed)
+        timeline = _timeline(self)
+        lead_ns = parse_duration(self.workload_lead, "workload_lead")
+        return Scenario(
+            guest=_guest(memory_bytes, workload, self.nonzero_percent),
+            workload=workload,
+            capabilities=_capabilities(self.capabilities, postcopy=self.postcopy_at is not None),
+            parameters=parameters,
+            timeline=timeline,
+            host=host,
+            link=link,
+            completion_rule=self.rule,
+            qemu_version=self.qemu_version,
+            iterables=tuple(_iterable(item) for item in self.iterables),
+            name=self.name,
+            description=self.description,
+            seed=self.seed,
+            observe_for_s=_observe_s(self.observe_for, memory_bytes, parameters, link, timeline),
+            workload_lead_s=lead_ns / 1e9,
+        )
+
+
+def build_from(values: Mapping[str, Any]) -> Scenario:
+    """Make a scenario from the fields of `WrittenScenario`.
+
+    Parameters
+    ----------
+    values : mapping
+        Fields by name; what is left out has its default.
 
     Returns
     -------
@@ -125,35 +159,9 @@ def build(
     Raises
     ------
     InputError
-        At the first value that is not valid.
+        If a name is not known (the nearest is suggested), or a value not valid.
     """
-    profile = host if isinstance(host, HostProfile) else HostProfile.load(host)
-    link = _link(profile.link, link_bandwidth, link_latency)
-    limits = _parameters(parameters, bandwidth, downtime_limit, postcopy_bandwidth)
-    memory_bytes = parse_bytes(memory, "memory")
-    spec = _workload(workload, seed)
-    items = [_timeline_item(item) for item in timeline]
-    if postcopy_at is not None:
-        at_s = parse_duration(postcopy_at, "postcopy_at") / 1e9
-        items.insert(0, TimelineItem("migrate-start-postcopy", at_s=at_s))
-    observed = _observe_s(observe_for, memory_bytes, limits, link, items)
-    return Scenario(
-        guest=_guest(memory_bytes, spec, nonzero_percent),
-        workload=spec,
-        capabilities=_capabilities(capabilities, postcopy=postcopy_at is not None),
-        parameters=limits,
-        timeline=tuple(items),
-        host=profile,
-        link=link,
-        completion_rule=rule,
-        qemu_version=qemu_version,
-        iterables=tuple(_iterable(item) for item in iterables),
-        name=name,
-        description=description,
-        seed=seed,
-        observe_for_s=observed,
-        workload_lead_s=parse_duration(workload_lead, "workload_lead") / 1e9,
-    )
+    return record(WrittenScenario, values, "scenario", ScenarioError).scenario()
 
 
 def _link(link: Link, bandwidth: str | int | None, latency: str | None) -> Link:
@@ -165,27 +173,23 @@ def _link(link: Link, bandwidth: str | int | None, latency: str | None) -> Link:
     return Link(rate, delay, link.send_buffer_bytes, again)
 
 
-def _parameters(
-    given: Mapping[str, Any] | None,
-    bandwidth: str | int | None,
-    downtime_limit: str | None,
-    postcopy_bandwidth: str | int | None,
-) -> MigrationParameters:
+def _parameters(written: WrittenScenario) -> MigrationParameters:
     """Join the parameters that have their own unit with those by QEMU's name."""
-    values = dict(given or {})
     own: dict[str, int] = {}
-    if bandwidth is not None:
-        own["max-bandwidth"] = parse_rate(bandwidth, "bandwidth")
-    if downtime_limit is not None:
-        own["downtime-limit"] = _milliseconds(downtime_limit)
-    if postcopy_bandwidth is not None:
-        own["max-postcopy-bandwidth"] = parse_rate(postcopy_bandwidth, "postcopy_bandwidth")
+    if written.bandwidth is not None:
+        own["max-bandwidth"] = parse_rate(written.bandwidth, "bandwidth")
+    if written.downtime_limit is not None:
+        own["downtime-limit"] = _milliseconds(written.downtime_limit)
+    if written.postcopy_bandwidth is not None:
+        rate = parse_rate(written.postcopy_bandwidth, "postcopy_bandwidth")
+        own["max-postcopy-bandwidth"] = rate
+    given = dict(written.parameters)
     for name in own:
-        if name in values:
+        if name in given:
             raise ScenarioError.of(
-                f"parameter {name} {values[name]}", "given twice", "give it once"
+                f"parameter {name} {given[name]}", "given twice", "give it once"
             )
-    return MigrationParameters.from_qmp({**values, **own})
+    return MigrationParameters.from_qmp({**given, **own})
 
 
 def _milliseconds(written: str) -> int:
@@ -226,16 +230,24 @@ def _capabilities(given: Iterable[str] | Mapping[str, bool], *, postcopy: bool) 
     return Capabilities([*on, "postcopy-ram", "return-path"]) if postcopy else on
 
 
+def _timeline(written: WrittenScenario) -> tuple[TimelineItem, ...]:
+    items = [_timeline_item(item) for item in written.timeline]
+    if written.postcopy_at is not None:
+        at_s = parse_duration(written.postcopy_at, "postcopy_at") / 1e9
+        items.insert(0, TimelineItem("migrate-start-postcopy", at_s=at_s))
+    return tuple(items)
+
+
 def _timeline_item(item: TimelineItem | Mapping[str, Any]) -> TimelineItem:
     if isinstance(item, TimelineItem):
         return item
     if not isinstance(item, Mapping):
         raise ScenarioError.of(f"timeline item {item!r}", "not a table", "give command and at")
     values = dict(item)
-    for written, field in (("at", "at_s"), ("after", "after_s")):
+    for written, exact in (("at", "at_s"), ("after", "after_s")):
         if written in values:
             seconds = parse_duration(values.pop(written), f"timeline {written}") / 1e9
-            values[field] = seconds
+            values[exact] = seconds
     return record(TimelineItem, values, "timeline item", ScenarioError)
 
 
@@ -250,7 +262,7 @@ def _observe_s(
     memory_bytes: int,
     limits: MigrationParameters,
     link: Link,
-    items: list[TimelineItem],
+    items: tuple[TimelineItem, ...],
 ) -> float:
     """End of observation: as written, or late enough for all but the hopeless."""
     if written is not None:

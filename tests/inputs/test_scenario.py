@@ -194,6 +194,9 @@ def test_observation_ends_also_when_a_migration_never_would():
         ({"memroy": "1GiB"}, "scenario: memroy · unknown · did you mean memory?"),
         ({"iterables": [{"name": "a", "initial_bytes": 1}] * 2}, "there are two of that name"),
         ({"workload": 3}, "workload 3 · a int, not text"),
+        ({"parameters": 3}, "parameters 3 · not a table"),
+        ({"timeline": 3}, "timeline 3 · not a list"),
+        ({"capabilities": 3}, "capabilities 3 · not a list"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(values, line):
