@@ -88,9 +88,14 @@ def test_compiled_modules_lie_only_in_the_engine() -> None:
     assert [path for path in files(".pyx", under=PACKAGE) if path.parent.name != "_engine"] == []
 
 
-@pytest.mark.parametrize("name", LISTED)
-def test_every_compiled_module_has_a_stub(name: str) -> None:
-    assert (PACKAGE / "_engine" / f"{name}.pyi").is_file()
+def test_every_compiled_module_that_python_can_call_has_a_stub() -> None:
+    callable_ones = {
+        path.stem
+        for path in PACKAGE.glob("_engine/*.pyx")
+        if re.search(r"^(?:def|cpdef|class)\s", path.read_text(), re.MULTILINE)
+    }
+    stubs = {path.stem for path in PACKAGE.glob("_engine/*.pyi")}
+    assert sorted(callable_ones - stubs) == []
 
 
 def below(folder: Traversable, prefix: str = "") -> set[str]:
