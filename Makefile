@@ -11,6 +11,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 SCRIPTS = $(wildcard benchmarks/*.py)
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+STUBS = $(patsubst migkit/_engine/%.pyi,migkit._engine.%,$(wildcard migkit/_engine/*.pyi))
 ENGINE = $(wildcard migkit/_engine/*.pyx migkit/_engine/*.pxd)
 
 .PHONY: help reproduce test jupyter setup build lint types bench notebooks check clean FORCE
@@ -21,7 +22,7 @@ help:
 	@echo "make test        set up if need be, then every check: style, types, tests, notebooks"
 	@echo "make jupyter     JupyterLab on the notebooks"
 	@echo "make lint        ruff, its formatter, cython-lint"
-	@echo "make types       mypy"
+	@echo "make types       mypy, and the stubs of the compiled modules against these"
 	@echo "make notebooks   no stored outputs, and each notebook runs"
 	@echo "make bench       how fast the engine is on this machine"
 	@echo "make check       the same as make test"
@@ -49,6 +50,10 @@ endif
 
 types: build
 	$(BIN)/mypy --no-error-summary
+ifneq ($(STUBS),)
+	$(BIN)/python -m mypy.stubtest --concise --mypy-config-file pyproject.toml \
+		--allowlist tests/house/stubtest-allowlist.txt --ignore-unused-allowlist $(STUBS)
+endif
 
 notebooks: build
 ifneq ($(NOTEBOOKS),)
