@@ -130,6 +130,25 @@ def whole_number(text: str) -> int:
         ) from None
 
 
+def percentage(text: str) -> float:
+    """Read a share, with or without its sign.
+
+    Examples
+    --------
+    >>> percentage("1"), percentage("0.5%")
+    (1.0, 0.5)
+    """
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} · allowed percentages from 0 up · give one, such as 1"
+        )
+    return value
+
+
 def add_engine(parser: Container) -> None:
     """Add the choice of the model's implementation."""
     parser.add_argument(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,12 @@ import pandas as pd
 from migkit.capture import read_capture
 from migkit.errors import ReproduceError
 from migkit.evidence.boundaries import boundary_table
-from migkit.evidence.commit import commit_scenario, commit_table, simulate_commit
+from migkit.evidence.commit import commit_table, simulate_commit
 from migkit.evidence.cuts import cut_outcomes
 from migkit.evidence.pairs import RULES, Pair, find_pairs, pairs_table
 from migkit.evidence.points import points_table
 from migkit.evidence.service import service_table
+from migkit.scenario import Scenario
 
 if TYPE_CHECKING:
     from migkit.results import Migration
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 #: The pair of recordings that stands beside the commit's own lines, if it is there.
 SHOWN_PAIR = "postcopy-uniform"
 CUTS = 40
+_START = "migrate-start-postcopy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,8 @@ class Evidence:
         Cuts under both rules: ``rule`` and the columns of `migkit.evidence.cut_outcomes`.
     runs : dict of str to Migration
         The simulations of the fitted scenario, by rule.
+    slow_scenario : Scenario
+        The scenario behind ``services`` and ``cuts``, see `undisturbed`.
     """
 
     pairs: pd.DataFrame
@@ -55,6 +59,7 @@ class Evidence:
     services: pd.DataFrame
     cuts: pd.DataFrame
     runs: dict[str, Migration]
+    slow_scenario: Scenario
 
 
 def collect(
@@ -97,22 +102,61 @@ def collect(
     runs = {rule: simulate_commit(rule, engine) for rule in RULES}
     lines = commit_table(runs, _shown_recordings(pairs))
     tell("a second iterable in the tail")
-    services = service_table(commit_scenario("before"), engine)
+    slow = undisturbed(pairs)
+    services = service_table(slow, engine)
     tell(f"{CUTS} cuts of the connection under each rule")
+    scenarios = {rule: replace(slow, completion_rule=rule) for rule in RULES}
     cuts = pd.concat(
-        [cut_outcomes(commit_scenario(rule), CUTS, engine).assign(rule=rule) for rule in RULES],
+        [cut_outcomes(scenarios[rule], CUTS, engine).assign(rule=rule) for rule in RULES],
         ignore_index=True,
     )
     boundaries = boundary_table()
     return Evidence(
         pairs=measured,
         commit=lines,
-        points=points_table(runs, measured, services, cuts, boundaries),
+        points=points_table(runs, measured, services, cuts, boundaries, slow.name),
         boundaries=boundaries,
         services=services,
         cuts=cuts,
         runs=runs,
+        slow_scenario=slow,
     )
+
+
+def undisturbed(pairs: list[Pair]) -> Scenario:
+    """Pick the scenario in which the tail is longest to look at, and leave it alone.
+
+    Parameters
+    ----------
+    pairs : list of Pair
+        Recorded pairs.
+
+    Returns
+    -------
+    Scenario
+        That of a pair whose connection was cut, for such a recording has a slow link; otherwise
+        of any pair with postcopy. Of its timeline only the start of postcopy is kept.
+
+    Raises
+    ------
+    ReproduceError
+        If no pair goes through postcopy.
+    """
+    scenarios = [Scenario.from_capture(pair.before) for pair in pairs]
+    postcopy = [item for item in scenarios if _START in _commands(item)]
+    if not postcopy:
+        raise ReproduceError.of(
+            "look at the tail of postcopy",
+            f"no {_START} in any pair of recordings",
+            "give a folder with such a pair",
+        )
+    chosen = next((item for item in postcopy if "cut" in _commands(item)), postcopy[0])
+    kept = tuple(item for item in chosen.timeline if item.command == _START)
+    return replace(chosen, timeline=kept)
+
+
+def _commands(scenario: Scenario) -> list[str]:
+    return [item.command for item in scenario.timeline]
 
 
 def _shown_recordings(pairs: list[Pair]) -> dict[str, Migration]:

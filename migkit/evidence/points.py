@@ -33,6 +33,7 @@ def points_table(
     services: pd.DataFrame,
     cuts: pd.DataFrame,
     boundaries: pd.DataFrame,
+    slow_name: str,
 ) -> pd.DataFrame:
     """Give each of the commit's points its numbers, before and after.
 
@@ -42,6 +43,8 @@ def points_table(
         The simulations of the fitted scenario, by rule.
     pairs, services, cuts, boundaries : DataFrame
         The other tables of the evidence.
+    slow_name : str
+        Name of the recording whose scenario is behind ``services`` and ``cuts``.
 
     Returns
     -------
@@ -51,8 +54,8 @@ def points_table(
     """
     rows = [
         *_tail_rows(runs, pairs),
-        *_service_rows(services),
-        _cut_row(cuts),
+        *_service_rows(services, slow_name),
+        _cut_row(cuts, slow_name),
         *_decision_rows(boundaries),
     ]
     return pd.DataFrame(rows).astype(dict.fromkeys(RULES, object))
@@ -76,23 +79,24 @@ def _tail_rows(runs: dict[str, Migration], pairs: pd.DataFrame) -> list[dict[str
     return rows
 
 
-def _service_rows(services: pd.DataFrame) -> list[dict[str, Any]]:
+def _service_rows(services: pd.DataFrame, slow_name: str) -> list[dict[str, Any]]:
+    source = f"scenario of {slow_name}, simulated"
     by_rule = {row["rule"]: row for row in frame_rows(services)}
     return [
-        _row("2a", what, unit, {rule: by_rule[rule][field] for rule in by_rule}, _SIMULATED)
+        _row("2a", what, unit, {rule: by_rule[rule][field] for rule in by_rule}, source)
         for what, field, unit in _SERVICE_NUMBERS
     ]
 
 
-def _cut_row(cuts: pd.DataFrame) -> dict[str, Any]:
+def _cut_row(cuts: pd.DataFrame, slow_name: str) -> dict[str, Any]:
     lost = {rule: unrecoverable_share_percent(cuts[cuts["rule"] == rule]) for rule in RULES}
-    moments = f"{len(cuts) // len(RULES)} cuts under each rule, simulated"
+    moments = f"{len(cuts) // len(RULES)} cuts each, scenario of {slow_name}, simulated"
     return _row("2b", "share of postcopy in which a cut loses the guest", "%", lost, moments)
 
 
 def _decision_rows(boundaries: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        _row(row["point"], f"decision {row['case']}", "", row, "the decision functions")
+        _row(row["point"], f"decision: {row['case']}", "", row, "the decision functions")
         for row in frame_rows(boundaries)
         if row["point"] in {"3", "4"}
     ]

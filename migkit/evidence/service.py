@@ -16,9 +16,9 @@ from migkit.simulate import simulate
 if TYPE_CHECKING:
     from migkit.results import Migration
 
-#: A second handler beside RAM: enough data to be at work when the last pages go.
+#: A second handler beside RAM: small steps, and enough data to be at work to the end.
 SECOND = IterableHandler(
-    name="second", initial_bytes=64 << 20, chunk_bytes=1 << 20, postcopiable=True
+    name="second", initial_bytes=16 << 20, chunk_bytes=256 << 10, postcopiable=True
 )
 
 
@@ -47,7 +47,7 @@ def service_table(scenario: Scenario, engine: str = "compiled") -> pd.DataFrame:
     -----
     The window is the same part of the migration under both rules: from the first pass in postcopy
     that finds less pending than the threshold (there the old rule enters ``save_complete``) to
-    the last page of RAM.
+    the end of the section with the last page of RAM.
     """
     rows = []
     for rule in RULES:
@@ -76,10 +76,14 @@ def second_service(migration: Migration) -> dict[str, Any]:
 
 def tail_span_ns(migration: Migration) -> tuple[int, int]:
     """Return when pending first fell below the threshold in postcopy, and when RAM was done."""
-    passes = migration.iterations
-    below = passes[
-        (passes["in_postcopy"] == 1)
-        & (passes["pending_estimate_bytes"] < passes["threshold_size_bytes"])
-    ]
-    lines = migration.ram_save_complete()
-    return int(below["t_ns"].iloc[0]), int(lines.loc[lines["done"] == 1, "t_ns"].iloc[-1])
+    passes = migration.iterations[migration.iterations["in_postcopy"] == 1]
+    below = passes[passes["pending_estimate_bytes"] < passes["threshold_size_bytes"]]
+    return int(below["t_ns"].iloc[0]), _last_page_ns(migration, passes)
+
+
+def _last_page_ns(migration: Migration, passes: pd.DataFrame) -> int:
+    """Return the end of the RAM section that moved the last page."""
+    sending = passes[passes["normal_pages"] + passes["zero_pages"] > 0].iloc[-1]
+    sections = migration.events_of("savevm_section_end")
+    ends = sections.loc[sections["id"] == "ram", "t_ns"]
+    return int(ends[ends >= sending["t_ns"]].iloc[0])

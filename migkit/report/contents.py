@@ -73,10 +73,11 @@ def verdict(evidence: Evidence) -> str:
     lost, still_lost = (
         unrecoverable_share_percent(evidence.cuts[evidence.cuts["rule"] == rule]) for rule in RULES
     )
+    moved_after = f"{int(after.iloc[0]):,}" if after.iloc[0] else "none"
     return (
         f"Before the rewrite up to {int(before.iloc[0]):,} pages "
         f"({float(before.iloc[1]):.0f} % of postcopy) were moved "
-        f"inside save_complete in the recordings, after it at most "
-        f"{int(after.iloc[0]):,}; a cut of the connection loses the guest in "
+        f"inside save_complete in the recordings, after it "
+        f"{moved_after}; a cut of the connection loses the guest in "
         f"{lost:.0f} % of postcopy before and in {still_lost:.0f} % after (simulated)."
     )

@@ -38,7 +38,8 @@ def report_html(report: Report) -> str:
         "after_colour": SIDE_COLOURS["after"],
         "lines": table(evidence.commit, monospace=True),
         "fitted": definitions(report.fitted),
-        "pairs": table(evidence.pairs),
+        "pairs": table(_grouped(evidence.pairs)),
+        "slow": escape(evidence.slow_scenario.name),
         "points": table(evidence.points),
         "services": table(evidence.services),
         "boundaries": table(_decisions(evidence.boundaries)),
@@ -49,6 +50,12 @@ def report_html(report: Report) -> str:
     }
     page = files("migkit.report").joinpath("page.html").read_text(encoding="utf-8")
     return Template(page).substitute(parts)
+
+
+def _grouped(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Name each pair in its first row only; outcomes stand in the table of all recordings."""
+    shown = pairs.drop(columns="outcome")
+    return shown.assign(pair=shown["pair"].mask(shown["pair"].duplicated(), ""))
 
 
 def _decisions(boundaries: pd.DataFrame) -> pd.DataFrame:

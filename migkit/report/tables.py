@@ -51,9 +51,10 @@ def table(frame: pd.DataFrame, *, monospace: bool = False) -> str:
         The table in a box that scrolls sideways when it is too wide.
     """
     shown = [str(name) for name in frame if name != "differ"]
-    head = "".join(f"<th>{escape(_TITLES.get(name, name))}</th>" for name in shown)
+    entries = frame_rows(frame)
+    head = "".join(_title(name, [row[name] for row in entries]) for name in shown)
     rows = []
-    for row in frame_rows(frame):
+    for row in entries:
         classes = [str(row["rule"])] if "rule" in row else []
         if row.get("differ"):
             classes.append("differ")
@@ -67,10 +68,22 @@ def table(frame: pd.DataFrame, *, monospace: bool = False) -> str:
     )
 
 
+def _title(name: str, values: list[Any]) -> str:
+    return f"<th{_kind(all(map(_lines_up, values)))}>{escape(_TITLES.get(name, name))}</th>"
+
+
 def _cell(value: Any) -> str:
+    return f"<td{_kind(_lines_up(value))}>{escape(cell_text(value))}</td>"
+
+
+def _lines_up(value: Any) -> bool:
+    """Whether a value is set on the right: a number, or a dash among numbers."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    kind = ' class="number"' if number or value is None else ""
-    return f"<td{kind}>{escape(cell_text(value))}</td>"
+    return number or value is None
+
+
+def _kind(right: bool) -> str:
+    return ' class="number"' if right else ""
 
 
 def cell_text(value: Any) -> str:
