@@ -6,7 +6,9 @@ PYTHONS = $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3 pyth
 VENV = .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
-JOBS = auto
+# One test process a processor that we may use, eight at most: each takes memory.
+JOBS = $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.logicalcpu 2>/dev/null || echo 2); \
+	[ $$n -le 8 ] || n=8; echo $$n)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 SCRIPTS = $(wildcard benchmarks/*.py)
