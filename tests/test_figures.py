@@ -102,7 +102,7 @@ def test_a_figure_keeps_its_size_in_print(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(StorageError, match="save figure .*taken/one · .* · choose a folder"):
+    with pytest.raises(StorageError, match=r"save figure .*taken/one · .* · choose a folder"):
         saved(tmp_path / "taken")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 

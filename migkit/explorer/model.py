@@ -117,10 +117,22 @@ class ExplorerModel:
             One sentence with its numbers. For a run that did not converge it names the downtime
             limit that would do, found by simulating it.
         """
-        enough = None
-        if self.result.outcome != "completed":
-            enough = enough_limit_ms(self.result, self._settings, self._completes)
+        converged = self.result.outcome == "completed"
+        enough = None if converged else self.enough_limit_ms()
         return verdict_of(self.result, self._settings, enough)
+
+    def enough_limit_ms(self) -> int | None:
+        """Return a downtime limit under which what is set now completes.
+
+        Returns
+        -------
+        int or None
+            Milliseconds: the limit that is set where it completes already; None where none that
+            was tried does.
+        """
+        if self.result.outcome == "completed":
+            return self._settings.downtime_limit_ms
+        return enough_limit_ms(self.result, self._settings, self._completes)
 
     def numbers(self) -> tuple[Number, ...]:
         """Return total time, downtime, bytes and syncs, and which limits they break.

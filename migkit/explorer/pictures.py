@@ -69,6 +69,8 @@ def draw(current: Migration, pinned: Migration | None = None) -> Figure:
                 fade(ax)
         staircase_of(current, ax=left)
         plot.rounds(current, ax=right)
+        left.set_title("why it converges, or not")
+        right.set_title("how it goes")
     return figure
 
 

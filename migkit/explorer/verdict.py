@@ -156,13 +156,12 @@ def _not_converging(migration: Migration, settings: Settings, enough_ms: int | N
 
 def _went_postcopy(migration: Migration) -> bool:
     """Tell whether the run switched to postcopy."""
-    return bool((migration.iterations["decision"] == "postcopy_start").any())
+    return not migration.events_of("postcopy_start").empty
 
 
 def _postcopy(migration: Migration) -> str:
     """Say when the VM moved, what it waited for, and what save_complete moved."""
-    iterations = migration.iterations
-    switched = iterations.loc[iterations["decision"] == "postcopy_start", "t_ns"]
+    switched = migration.events_of("postcopy_start")["t_ns"]
     calls = migration.ram_save_complete()
     moved = int(calls.loc[calls["done"] == 0, "dirty"].iloc[-1]) * _PAGE_BYTES / _MIB
     last = (

@@ -113,9 +113,10 @@ def _edges(pending_pages: int, threshold_pages: int) -> tuple[float, float]:
         return -_ZERO_WIDTH, 0.0
     if pending_pages == threshold_pages:
         return 1 - _EQUAL_WIDTH / 2, 1 + _EQUAL_WIDTH / 2
-    ratio, step = pending_pages / threshold_pages, 1 / threshold_pages
     if pending_pages < threshold_pages:
-        return (ratio - step) * (1 - _EQUAL_WIDTH / 2), ratio * (1 - _EQUAL_WIDTH / 2)
+        step = (1 - _EQUAL_WIDTH / 2) / (threshold_pages - 1)
+        return (pending_pages - 1) * step, pending_pages * step
+    ratio, step = pending_pages / threshold_pages, 1 / threshold_pages
     return max(ratio - step, 1 + _EQUAL_WIDTH / 2), ratio
 
 

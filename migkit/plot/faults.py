@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from migkit.plot.axes import PAGE_BYTES, empty, label, plain_log, plain_number, to_ms
-from migkit.plot.tail import tail_frame
+from migkit.plot.tail import postcopy_start_ns, tail_frame
 from migkit.style import FAINT, INK, line_of, phase_colour
 
 if TYPE_CHECKING:
@@ -54,11 +54,9 @@ def arrivals_frame(migration: Migration) -> pd.DataFrame:
     pending = tail_frame(migration)
     if pending.empty:
         return pd.DataFrame(columns=["t_ns", "requested_pages", "background_pages"])
-    begins = migration.iterations.loc[
-        migration.iterations["decision"] == "postcopy_start", "t_ns"
-    ].astype("int64")
+    begins_ns = postcopy_start_ns(migration) or 0
     placed = np.sort(migration.faults["placed_ns"].dropna().astype("int64").to_numpy())
-    requested = np.searchsorted(placed - int(begins.iloc[0]), pending["t_ns"], side="right")
+    requested = np.searchsorted(placed - begins_ns, pending["t_ns"], side="right")
     gone = (pending["pending_bytes"].iloc[0] - pending["pending_bytes"]) // PAGE_BYTES
     return pd.DataFrame(
         {

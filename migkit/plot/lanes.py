@@ -107,7 +107,7 @@ def lanes(
     for span in rows_of(state_spans(migration, end_ns)):
         _band(span, max(span.start_ns / NS_PER_S, from_s), (until - from_s), ax)
     runs = vm_spans(migration, end_ns)
-    for run in rows_of(runs):
+    for run in rows_of(runs[runs["end_ns"] > from_s * NS_PER_S]):
         y = SIDES[run.side] - 0.3
         times = [max(run.start_ns / NS_PER_S, from_s), run.end_ns / NS_PER_S]
         ax.plot(times, [y, y], color=INK, linewidth=3.5, label=f"VM runs on {run.side}")

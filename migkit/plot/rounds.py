@@ -92,7 +92,7 @@ def rounds(migration: Migration, *, ax: Axes, twin: Migration | None = None) -> 
     ax.set(xlabel="time since migrate (s)", ylabel="left to send (MiB)")
     for run in (migration, twin):
         if run is not None:
-            _pending(pending_frame(run), run.kind, ax)
+            _pending(pending_frame(run), run.kind, ax, over=run is twin)
             _syncs(rounds_frame(run), run.kind, ax)
     _threshold(migration, ax)
     _end(migration, ax)
@@ -129,17 +129,17 @@ def windows(migration: Migration, *, ax: Axes, twin: Migration | None = None) ->
                 to_mib(frame["bandwidth_bytes_per_ms"]) * 1000,
                 drawstyle="steps-pre",
                 label=run.kind,
-                **line_of(run.kind, phase_colour("precopy")),
+                **line_of(run.kind, phase_colour("precopy"), over=run is twin),
             )
     ax.set_xlim(left=0)
     ax.set_ylim(0, 1.15 * ax.dataLim.ymax)
     return ax
 
 
-def _pending(frame: pd.DataFrame, kind: str, ax: Axes) -> None:
+def _pending(frame: pd.DataFrame, kind: str, ax: Axes, *, over: bool) -> None:
     """Draw what is pending: it falls within a round and leaps at the sync that ends it."""
     shown = frame[frame["pending_bytes"] > 0]
-    line = {**line_of(kind, phase_colour("precopy")), "linewidth": 1.2}
+    line = {**line_of(kind, phase_colour("precopy"), over=over), "linewidth": 1.2}
     if kind == "simulated":
         line["linewidth"] = 0.7
     ax.plot(to_s(shown["t_ns"]), to_mib(shown["pending_bytes"]), label=kind, **line)

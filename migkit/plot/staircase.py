@@ -17,6 +17,7 @@ from migkit.plot.axes import (
     plain_number,
     to_mib,
 )
+from migkit.plot.tail import postcopy_start_ns
 from migkit.style import FAINT, INK, PALE, line_of, marker_of, phase_colour
 
 if TYPE_CHECKING:
@@ -69,10 +70,9 @@ def sending_bandwidth(migration: Migration) -> float:
     float
         Bytes/s: the median over the windows of precopy.
     """
-    begins = migration.iterations.loc[migration.iterations["decision"] == "postcopy_start", "t_ns"]
-    windows = migration.windows
-    if not begins.empty:
-        windows = windows[windows["t_ns"] <= begins.iloc[0]]
+    windows, begins_ns = migration.windows, postcopy_start_ns(migration)
+    if begins_ns is not None:
+        windows = windows[windows["t_ns"] <= begins_ns]
     return 1000 * float(windows["bandwidth_bytes_per_ms"].median())
 
 
@@ -128,7 +128,7 @@ def _corner(limit_s: float, bandwidth_bytes_per_s: float, ax: Axes) -> None:
     height = bandwidth_bytes_per_s * limit_s / MIB
     ax.fill_between([0, limit_s], height, facecolor=PALE, edgecolor=FAINT, linewidth=0.6, zorder=0)
     text = f"fits into\n{limit_s:.3g} s: {plain_number(float(f'{height:.2g}'))} MiB"
-    label(ax, text, (limit_s, height), (-1, 2), FAINT, fontsize=6.0)
+    label(ax, text, (ax.get_xlim()[0], height), (3, -2), FAINT, fontsize=6.0, va="top")
 
 
 def _line(start_s: float, end_s: float, bandwidth_bytes_per_s: float, ax: Axes) -> None:

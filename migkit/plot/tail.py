@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     from migkit.results import Migration
 
 
+def postcopy_start_ns(migration: Migration) -> int | None:
+    """Return when the source switched to postcopy.
+
+    Parameters
+    ----------
+    migration : Migration
+        A run, recorded or simulated.
+
+    Returns
+    -------
+    int or None
+        Time of the event ``postcopy_start``, ns; None for a run without it.
+    """
+    events = migration.events_of("postcopy_start")
+    return None if events.empty else int(events["t_ns"].iloc[0])
+
+
 def tail_frame(migration: Migration) -> pd.DataFrame:
     """Return what is pending from the start of postcopy to the end of ``save_complete``.
 
@@ -32,7 +49,7 @@ def tail_frame(migration: Migration) -> pd.DataFrame:
     """
     iterations = migration.iterations
     tail = iterations[iterations["in_postcopy"].fillna(False).astype(bool)]
-    begins = iterations.loc[iterations["decision"] == "postcopy_start", "t_ns"]
+    begins_ns = postcopy_start_ns(migration)
     rows = pd.DataFrame(
         {
             "t_ns": tail["t_ns"].astype("int64"),
@@ -42,7 +59,7 @@ def tail_frame(migration: Migration) -> pd.DataFrame:
         }
     )
     calls = migration.ram_save_complete()
-    if rows.empty or begins.empty:
+    if rows.empty or begins_ns is None:
         return rows.iloc[:0]
     inside = pd.DataFrame(
         {
@@ -53,7 +70,7 @@ def tail_frame(migration: Migration) -> pd.DataFrame:
         }
     )
     frame = pd.concat([rows, inside], ignore_index=True)
-    return frame.assign(t_ns=frame["t_ns"] - int(begins.iloc[0]))
+    return frame.assign(t_ns=frame["t_ns"] - begins_ns)
 
 
 def tail_top_mib(migration: Migration) -> float:
@@ -110,13 +127,13 @@ def tail(
     _save_complete(frame, ax, explain)
     for run in (migration, twin):
         if run is not None:
-            _pending(tail_frame(run), run.kind, ax)
+            _pending(tail_frame(run), run.kind, ax, over=run is twin)
     ax.set_xlim(left=0)
     ax.set_ylim(0, top_mib)
     return ax
 
 
-def _pending(frame: pd.DataFrame, kind: str, ax: Axes) -> None:
+def _pending(frame: pd.DataFrame, kind: str, ax: Axes, *, over: bool) -> None:
     """Draw the falling line; the part inside save_complete keeps the colour of its phase."""
     for part, phase in (("iterate", "postcopy"), ("save_complete", "save_complete")):
         rows = frame[frame["part"] == part]
@@ -126,7 +143,7 @@ def _pending(frame: pd.DataFrame, kind: str, ax: Axes) -> None:
             to_ms(rows["t_ns"]),
             to_mib(rows["pending_bytes"]),
             label=f"{kind} {part}",
-            **line_of(kind, phase_colour(phase)),
+            **line_of(kind, phase_colour(phase), over=over),
         )
 
 
