@@ -19,7 +19,8 @@ cdef void advance(World w) noexcept nogil:
         return
     w.guest_run_ns += elapsed
     w.guest_progress_ns = progress(w, elapsed)
-    w.writer.advance(w.guest_progress_ns, w.log)
+    if w.writer.advance(w.guest_progress_ns, w.log):
+        w.interrupted = True        # a callback failed, or Ctrl-C: `Writer.failure` has it
     for index in range(w.always_dirty_count):
         set_bit(w.log, w.always_dirty[index])
 

@@ -44,10 +44,9 @@ def run(plan, progress=None):
         setup(w)
         while not w.finished and not w.interrupted:
             turn(w)
-    if w.failure is not None:
-        raise w.failure
-    if w.writer.failure is not None:
-        raise w.writer.failure
+    for failure in (w.failure, w.writer.failure):
+        if failure is not None:
+            raise failure
     return recording(w, plan)
 
 

@@ -146,7 +146,7 @@ cdef void fail(World w) noexcept nogil:
     elif not w.abandoned:
         w.set_state(STATE_FAILED)
         w.destination_state = (
-            STATE_POSTCOPY_PAUSED if w.destination_runs_ns >= 0 else STATE_FAILED
+            STATE_POSTCOPY_PAUSED if 0 <= w.destination_runs_ns <= w.t else STATE_FAILED
         )
     end_loop(w)
     resume(w)

@@ -135,7 +135,7 @@ def fail(w: World) -> None:
         w.destination_state = State.FAILED
     elif not w.abandoned:
         w.set_state(State.FAILED)
-        running = w.destination_runs_ns >= 0
+        running = 0 <= w.destination_runs_ns <= w.t
         w.destination_state = State.POSTCOPY_PAUSED if running else State.FAILED
     end_loop(w)
     guest.resume(w)

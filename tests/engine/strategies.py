@@ -33,8 +33,9 @@ def hosts(draw: st.DrawFn) -> HostProfile:
         name: draw(st.integers(0, 3 * getattr(profile, name) + 7))
         for name in draw(st.sets(st.sampled_from(COST_FIELDS), max_size=8))
     }
-    # The pace of the pages decides how many passes there are: not slower than 60 us.
+    # Slow pages make many passes and many faults; not slower than 60 us.
     odd["normal_page_ns"] = draw(st.integers(1, 60_000))
+    odd["place_page_ns"] = draw(st.integers(1, 60_000))
     return dataclasses.replace(profile, **odd)
 
 
@@ -43,8 +44,8 @@ def guests(draw: st.DrawFn) -> Guest:
     """One to four blocks, not multiples of a word, some pages with data."""
     blocks = []
     for index in range(draw(st.integers(1, 4))):
-        pages = draw(st.integers(1, 700 if index == 0 else 70))
-        first = draw(st.integers(0, pages - 1))
+        pages = draw(st.integers(1, 2_500 if index == 0 else 70))
+        first = draw(st.integers(0, pages // 4))
         count = draw(st.integers(0, pages - first))
         extents = ((first, count),) if count else ()
         blocks.append(RamBlock(f"block{index}" * (index + 1), pages * PAGE_BYTES, extents))
@@ -64,7 +65,7 @@ def workloads(draw: st.DrawFn, guest: Guest):
     common = {
         "pages": pages,
         "base_page": base,
-        "rate_pages_per_s": draw(st.integers(0, 40_000)),
+        "rate_pages_per_s": draw(st.sampled_from((0, 7, 333, 5_000, 40_000))),
         "batch_ms": draw(st.integers(1, 7)),
         "seed": draw(st.integers(0, 9)),
         "generator": draw(st.sampled_from(("counter", "xorshift32"))),
@@ -86,17 +87,18 @@ def timelines(draw: st.DrawFn, *, postcopy: bool, pause: bool) -> tuple[Timeline
     """Commands, changes of the link and cuts, at times, states and events."""
     moments = st.floats(0, 1.5).map(lambda s: round(s, 6))
     items = []
-    if postcopy and draw(st.booleans()):
-        items.append(TimelineItem("migrate-start-postcopy", at_s=draw(moments)))
+    if postcopy:
+        early = draw(st.floats(0, 0.4).map(lambda s: round(s, 6)))
+        items.append(TimelineItem("migrate-start-postcopy", at_s=early))
     if draw(st.booleans()):
         name = draw(st.sampled_from(("downtime-limit", "max-bandwidth", "max-postcopy-bandwidth")))
         value = draw(st.integers(0, 2_000 if name == "downtime-limit" else 30_000_000))
         items.append(
             TimelineItem("migrate-set-parameters", at_s=draw(moments), arguments={name: value})
         )
-    if pause and draw(st.booleans()):
+    if pause and draw(st.integers(0, 9)):
         state = {"state": "pre-switchover"}
-        if draw(st.booleans()):
+        if draw(st.integers(0, 3)):
             items.append(
                 TimelineItem("migrate-continue", at_state="pre-switchover", arguments=state)
             )
@@ -128,14 +130,14 @@ def plans(draw: st.DrawFn) -> Plan:
     """A resolved scenario with everything the engine knows."""
     guest = draw(guests())
     postcopy = draw(st.booleans())
-    pause = draw(st.booleans())
+    pause = draw(st.integers(0, 4)) == 4
     names = [
         *(["postcopy-ram"] if postcopy else []),
         *(["pause-before-switchover"] if pause else []),
         *(["return-path"] if draw(st.booleans()) else []),
         *(["auto-converge"] if draw(st.booleans()) else []),
     ]
-    bandwidth = draw(st.sampled_from((0, 1, 300_000, 5_000_000, 20_971_520, 10**10)))
+    bandwidth = draw(st.sampled_from((0, 300_000, 1_500_000, 5_000_000, 20_971_520, 10**10)))
     scenario = Scenario(
         guest=guest,
         workload=draw(workloads(guest)),
@@ -169,7 +171,7 @@ def plans(draw: st.DrawFn) -> Plan:
             )
             for index in range(draw(st.integers(0, 2)))
         ),
-        observe_for_s=draw(st.sampled_from((0.35, 3.0))),
+        observe_for_s=draw(st.sampled_from((0.35, 3.0, 8.0))),
         workload_lead_s=draw(st.sampled_from((0.0, 0.0501))),
     )
     return make_plan(scenario)
