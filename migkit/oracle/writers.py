@@ -186,11 +186,11 @@ def callback_pages(spec: Any, from_ns: int, to_ns: int) -> npt.NDArray[np.int64]
     """
     asked = f"callback workload: function({from_ns}, {to_ns})"
     try:
-        pages = np.atleast_1d(np.asarray(spec.function(from_ns, to_ns)))
+        pages = np.asarray(spec.function(from_ns, to_ns))
     except Exception as error:
         found = f"raised {type(error).__name__}: {error}"
         raise WorkloadError.of(asked, found, "mend the function") from error
-    if pages.size == 0:
+    if pages.shape == (0,):
         return np.empty(0, np.int64)
     if pages.ndim != 1 or pages.dtype.kind not in "iu":
         found = f"returned an array of {pages.dtype} with {pages.ndim} dimensions"

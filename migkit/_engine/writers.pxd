@@ -1,0 +1,23 @@
+# The guest's writes. Times are nanoseconds of guest time since migration began; pages count from
+# the start of guest memory. A Writer belongs to one thread at a time.
+
+from libc.stdint cimport int64_t, uint64_t
+
+from migkit._engine.programs cimport Program
+
+
+cdef class Writer:
+    cdef Program program
+    cdef int64_t lead_ns
+    cdef list failures
+    cdef list kept                      # Python objects that the program points to
+    cdef readonly int64_t end_page      # no write is at this page or after it
+
+    # Set the bits of all writes up to and including `guest_ns`; `log` has `end_page` bits or more.
+    # True = it gave up (a callback failed, Ctrl-C): no more is to be expected, see `failure`.
+    cdef bint advance(self, int64_t guest_ns, uint64_t *log) noexcept nogil
+
+    # Next write, False if there is none: ever, or up to and including `until_ns`. `pop` takes it.
+    cdef bint peek(self, int64_t *guest_ns, int64_t *page) noexcept nogil
+    cdef bint peek_until(self, int64_t until_ns, int64_t *guest_ns, int64_t *page) noexcept nogil
+    cdef void pop(self) noexcept nogil
