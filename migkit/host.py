@@ -113,8 +113,8 @@ class HostProfile:
         Fraction of a millisecond that QEMU's millisecond clock shows at time 0.
     throttle_timer_ns : int
         Period of auto-converge's own sync.
-    pass_ns, section_ns, write_ns : int
-        One pass of the loop; one section's frame; one write into the socket.
+    pass_ns, section_ns, sweep_ns, write_ns : int
+        One pass of the loop; one section's frame; a sweep that finds nothing; one write.
     normal_page_ns, zero_page_ns : int
         Source: one page tested and queued; one page found zero.
     destination_page_ns, first_touch_page_ns, destination_zero_page_ns : int
@@ -162,6 +162,7 @@ class HostProfile:
     throttle_timer_ns: int
     pass_ns: int
     section_ns: int
+    sweep_ns: int
     write_ns: int
     normal_page_ns: int
     zero_page_ns: int

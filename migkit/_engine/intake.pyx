@@ -29,6 +29,7 @@ cdef int take_host(World w, host) except -1:
     w.host.setup_ns = host.setup_ns
     w.host.pass_ns = host.pass_ns
     w.host.section_ns = host.section_ns
+    w.host.sweep_ns = host.sweep_ns
     w.host.write_ns = host.write_ns
     w.host.normal_page_ns = host.normal_page_ns
     w.host.zero_page_ns = host.zero_page_ns

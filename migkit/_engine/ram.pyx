@@ -83,6 +83,7 @@ cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
         page = find_next_set(w.bmap, page, end)
         if wrapped and block == w.last_seen_block and page >= w.last_page:
             w.last_page = page
+            w.t += w.host.sweep_ns
             return 0
         if page < end:
             break

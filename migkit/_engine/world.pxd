@@ -21,6 +21,7 @@ cdef struct Host:
     int64_t setup_ns
     int64_t pass_ns
     int64_t section_ns
+    int64_t sweep_ns
     int64_t write_ns
     int64_t normal_page_ns
     int64_t zero_page_ns

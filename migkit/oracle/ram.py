@@ -65,6 +65,7 @@ def find_and_save_page(w: World) -> int:
             page = end
         if wrapped and block == w.last_seen_block and page >= w.last_page:
             w.last_page = page
+            w.t += w.plan.host.sweep_ns
             return 0
         if page < end:
             break

@@ -115,7 +115,9 @@ def timelines(draw: st.DrawFn, *, postcopy: bool, pause: bool) -> tuple[Timeline
         items.append(TimelineItem("cut", at_event=event, after_s=after))
     elif mishap == "link":
         rate = draw(st.integers(100_000, 50_000_000))
-        items.append(TimelineItem("link-change", at_s=draw(moments), arguments={"bandwidth": rate}))
+        items.append(
+            TimelineItem("link-change", at_s=draw(moments), arguments={"bandwidth": rate})
+        )
     elif mishap == "pause":
         items.append(TimelineItem("migrate-pause", at_s=draw(moments)))
     if draw(st.booleans()):

@@ -1,0 +1,3 @@
+from typing import Any
+
+def recording(w: Any, plan: Any) -> dict[str, Any]: ...

@@ -1,0 +1,5 @@
+from typing import final
+
+@final
+class World:
+    def __new__(cls) -> World: ...
