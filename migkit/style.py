@@ -169,7 +169,7 @@ def state_colour(state: str) -> str:
     return PHASE_COLOURS[_lookup("migration state", state, PHASE_OF_STATE)]
 
 
-def line_of(kind: str, colour: str) -> dict[str, Any]:
+def line_of(kind: str, colour: str, *, over: bool = False) -> dict[str, Any]:
     """Return the line properties of a run, by whether it was recorded or simulated.
 
     Parameters
@@ -177,7 +177,9 @@ def line_of(kind: str, colour: str) -> dict[str, Any]:
     kind : {"recorded", "simulated"}
         ``Migration.kind``.
     colour : str
-        Colour of a recorded line; a simulated one is a thin dark line, to lie over it.
+        Colour of a recorded line; a simulated one is thin and dark.
+    over : bool
+        The line lies over another of its colour: a simulated one is dashed to let that be seen.
 
     Returns
     -------
@@ -185,7 +187,8 @@ def line_of(kind: str, colour: str) -> dict[str, Any]:
         Keyword arguments of ``Axes.plot``.
     """
     if kind == "simulated":
-        return {"color": INK, "linewidth": 0.8, "linestyle": (0, (3, 1.2)), "zorder": 4}
+        dashes = (0, (3, 1.2)) if over else "-"
+        return {"color": INK, "linewidth": 0.8, "linestyle": dashes, "zorder": 4}
     return {"color": colour, "linewidth": 2.0, "zorder": 3}
 
 

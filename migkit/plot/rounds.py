@@ -186,7 +186,10 @@ def _end(migration: Migration, ax: Axes) -> None:
     end_ns = int(migration.events["t_ns"].max())
     at_s = float(to_s(end_ns))
     ax.axvline(at_s, color=FAINT, linewidth=0.6, zorder=1)
-    label(ax, _ending(migration), (at_s, 0.97), (-3, 0), INK, xycoords=ax.get_xaxis_transform())
+    # The text lies on the side that has more room.
+    towards = -3 if at_s > 0.4 * ax.dataLim.xmax else 3
+    place = ax.get_xaxis_transform()
+    label(ax, _ending(migration), (at_s, 0.97), (towards, 0), INK, xycoords=place)
 
 
 def _ending(migration: Migration) -> str:
