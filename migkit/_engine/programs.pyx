@@ -9,7 +9,7 @@ from migkit._engine.bitmap cimport set_bit, set_range
 from migkit._engine.draws cimport Range, counter, high_half, jump, modulo, xorshift32, zipf_try
 from migkit._engine.rates cimport due, due_ns
 
-from migkit.oracle.writers import QUIET_BATCHES, callback_pages
+from migkit.workload_values import QUIET_BATCHES, callback_pages
 
 cdef enum:
     CHUNK = 1 << 22             # writes between two looks at the signals: some milliseconds

@@ -11,7 +11,7 @@ from migkit._engine.programs cimport (
 )
 
 from migkit.errors import InputError, WorkloadError
-from migkit.oracle.writers import DRAWS_PER_FILLED_PAGE, NS_PER_MS, NS_PER_S, rate_steps
+from migkit.workload_values import DRAWS_PER_FILLED_PAGE, NS_PER_MS, NS_PER_S, rate_steps
 
 cdef int64_t FAR_NS = 1LL << 62
 cdef dict KINDS = {

@@ -21,18 +21,17 @@ from fractions import Fraction
 from itertools import count
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from migkit.errors import WorkloadError
 from migkit.oracle.draws import counter, jump, stream_key, xorshift32, xorshift32_start, zipf
+from migkit.workload_values import (
+    DRAWS_PER_FILLED_PAGE,
+    NS_PER_MS,
+    NS_PER_S,
+    QUIET_BATCHES,
+    callback_pages,
+    rate_steps,
+)
 
-NS_PER_MS = 1_000_000
-NS_PER_S = 1_000_000_000
-DRAWS_PER_FILLED_PAGE = 1024
 ATTEMPT = 1 << 48
-QUIET_BATCHES = 1_000_000
-"""A callback without a page for so many batches in a row is taken to have ended."""
 
 Write = tuple[int, int]
 Look = tuple[int, int | None]
@@ -120,13 +119,6 @@ def _looks(spec: Any, skip_ns: int, stream: int) -> Iterator[Look]:
 # --- how many, and when ---
 
 
-def rate_steps(spec: Any) -> list[tuple[int, Fraction]]:
-    """Return from when on which rate holds: (ns, pages/s), a float as its nearest fraction."""
-    if spec.kind == "recorded-rate":
-        return [(int(t), Fraction(int(r))) for t, r in zip(spec.t_ns, spec.rates, strict=True)]
-    return [(0, Fraction(spec.rate_pages_per_s).limit_denominator(1_000_000))]
-
-
 def written(rates: list[tuple[int, Fraction]], at_ns: int) -> int:
     """Return the count of writes due after `at_ns` of guest time, rounded down."""
     ends = [start for start, _ in rates[1:]] + [at_ns]
@@ -174,31 +166,6 @@ def _callback(spec: Any) -> Iterator[Look]:
         quiet = 0 if pages.size else quiet + 1
         if quiet == QUIET_BATCHES:
             return
-
-
-def callback_pages(spec: Any, from_ns: int, to_ns: int) -> npt.NDArray[np.int64]:
-    """Ask the function of a callback workload for the pages written in one batch.
-
-    Raises
-    ------
-    WorkloadError
-        If it raises, or returns anything but pages of the working set.
-    """
-    asked = f"callback workload: function({from_ns}, {to_ns})"
-    try:
-        pages = np.asarray(spec.function(from_ns, to_ns))
-    except Exception as error:
-        found = f"raised {type(error).__name__}: {error}"
-        raise WorkloadError.of(asked, found, "mend the function") from error
-    if pages.shape == (0,):
-        return np.empty(0, np.int64)
-    if pages.ndim != 1 or pages.dtype.kind not in "iu":
-        found = f"returned an array of {pages.dtype} with {pages.ndim} dimensions"
-        raise WorkloadError.of(asked, found, "return a flat list of page numbers")
-    if pages.min() < 0 or pages.max() >= spec.pages:
-        found = f"returned page {pages.min() if pages.min() < 0 else pages.max()}"
-        raise WorkloadError.of(asked, found, f"return pages 0..{spec.pages - 1}")
-    return np.ascontiguousarray(pages, dtype=np.int64)
 
 
 # --- which page ---
