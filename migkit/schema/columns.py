@@ -168,7 +168,7 @@ ROUNDS: Final = (
         "cpu_throttle_percentage",
         "Int64",
         "%",
-        "throttle of the guest's vCPUs in force when the sync starts, 0 for none",
+        "throttle of the guest's vCPUs from this sync on, 0 for none",
         "trace cpu_throttle_set",
     ),
 )
@@ -250,6 +250,13 @@ EVENT_FRAME: Final = (
         "",
         'arguments as a JSON object with sorted keys; {"text": ...} for an unknown event',
         "text of the trace line",
+    ),
+    Column(
+        "thread_id",
+        "Int64",
+        "",
+        "number before the @ of a trace line; NA for the other forms",
+        "gettid or getpid of the thread that traced",
     ),
 )
 """One row for each trace event, in the order of time."""

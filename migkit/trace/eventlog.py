@@ -96,6 +96,10 @@ class EventLog:
         """Names of the events that occur, in the order of their first message."""
         return tuple(self._messages_of)
 
+    def messages_of(self, event: str) -> Sequence[int]:
+        """Return the positions of an event's distinct messages in `messages`."""
+        return self._messages_of.get(event, ())
+
     def arguments_of(self, position: int) -> Arguments:
         """Return the arguments of one distinct message.
 
@@ -128,7 +132,7 @@ class EventLog:
         """
         wanted = np.zeros(len(self.messages), dtype=bool)
         for event in events:
-            wanted[self._messages_of.get(event, [])] = True
+            wanted[list(self.messages_of(event))] = True
         return np.flatnonzero(wanted[self.message_index])
 
     def column(self, event: str, argument: str, missing: int = NO_TIME) -> Ints:
@@ -149,7 +153,7 @@ class EventLog:
             In the order of `rows`.
         """
         by_message = np.full(len(self.messages), missing, dtype=np.int64)
-        for position in self._messages_of.get(event, []):
+        for position in self.messages_of(event):
             value = self.arguments_of(position).get(argument)
             if isinstance(value, int):
                 by_message[position] = value
@@ -172,7 +176,7 @@ class EventLog:
         """
         values = {
             position: self.arguments_of(position).get(argument)
-            for position in self._messages_of.get(event, [])
+            for position in self.messages_of(event)
         }
         picked = (values[position] for position in self.message_index[self.rows(event)].tolist())
         return [None if value is None else str(value) for value in picked]
@@ -196,12 +200,22 @@ class EventLog:
             for position in range(len(self.messages))
         ]
         where = self.message_index
-        times = pd.arrays.IntegerArray(self.t_ns.copy(), self.t_ns == NO_TIME)
+        unknown = self.t_ns == NO_TIME
+        times = pd.arrays.IntegerArray(np.where(unknown, 0, self.t_ns), unknown)
         return pd.DataFrame(
             {
                 "t_ns": times,
                 "side": pd.Series([self.side], dtype="str").take(np.zeros(len(self), int)).array,
                 "event": pd.Series(self.message_events, dtype="str").take(where).array,
                 "arguments": pd.Series(arguments, dtype="str").take(where).array,
+                "thread_id": self._thread_ids(),
             }
+        )
+
+    def _thread_ids(self) -> pd.arrays.IntegerArray:
+        import pandas as pd
+
+        unknown = np.full(len(self), self.pids is None)
+        return pd.arrays.IntegerArray(
+            np.zeros(len(self), int) if self.pids is None else self.pids, unknown
         )

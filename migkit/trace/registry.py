@@ -158,6 +158,28 @@ def event_of(message: str) -> str:
     return known[0].event if known else name
 
 
+def argument_kinds(event: str) -> dict[str, str]:
+    """Return the kinds of an event's known arguments, over all versions.
+
+    Parameters
+    ----------
+    event : str
+        The event's unified name.
+
+    Returns
+    -------
+    dict
+        Argument name to kind; empty when the event is not known.
+
+    Examples
+    --------
+    >>> argument_kinds("ram_save_complete")
+    {'dirty': 'int', 'done': 'int'}
+    """
+    patterns = reversed(_BY_EVENT.get(event, ()))
+    return {a.name: a.kind for pattern in patterns for a in pattern.arguments}
+
+
 def parse(message: str) -> tuple[str, Arguments]:
     """Read a message (name, blank, text) into its event and unified arguments.
 

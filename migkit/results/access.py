@@ -1,0 +1,79 @@
+"""How the frames of a migration are asked for: made once, handed out as the caller's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .event_columns import event_frame
+from .sources import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Frames:
+    """The frames of one migration.
+
+    Each is made when first asked for. Each access gives a frame of the caller's own: pandas
+    copies what is written to, so nothing done to it reaches the stored one.
+    """
+
+    source: Source
+    _made: dict[str, pd.DataFrame]
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        if name not in self._made:
+            self._made[name] = self.source.frame(name)
+        return self._made[name].copy(deep=False)
+
+    @property
+    def iterations(self) -> pd.DataFrame:
+        """One row a pass of the migration thread: `migkit.schema.ITERATIONS`."""
+        return self._frame("iterations")
+
+    @property
+    def rounds(self) -> pd.DataFrame:
+        """One row a dirty-bitmap sync: `migkit.schema.ROUNDS`."""
+        return self._frame("rounds")
+
+    @property
+    def windows(self) -> pd.DataFrame:
+        """One row a closed window of bandwidth: `migkit.schema.WINDOWS`."""
+        return self._frame("windows")
+
+    @property
+    def faults(self) -> pd.DataFrame:
+        """One row a page the destination asked for: `migkit.schema.FAULTS`."""
+        return self._frame("faults")
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """One row a trace event: `migkit.schema.EVENT_FRAME`."""
+        return self._frame("events")
+
+    def events_of(self, event: str) -> pd.DataFrame:
+        """Return one kind of event with a column for each argument.
+
+        Parameters
+        ----------
+        event : str
+            Name of the trace event.
+
+        Returns
+        -------
+        DataFrame
+            ``t_ns``, ``side`` and the arguments: ``Int64`` for numbers, ``str`` for others.
+            Without rows when the event did not occur.
+        """
+        return event_frame(self.source.logs, event)
+
+    def ram_save_complete(self) -> pd.DataFrame:
+        """Return the final passes over RAM: migration/ram.c (ram_save_complete).
+
+        Returns
+        -------
+        DataFrame
+            ``t_ns``, ``dirty`` (pages left) and ``done`` (0 when it starts, 1 when it ends).
+            Without rows for QEMU 10.0, which has no such trace point.
+        """
+        return self.events_of("ram_save_complete")[["t_ns", "dirty", "done"]]
