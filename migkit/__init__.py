@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from migkit import datasets, errors, figures, plot, schema, style, units, workloads
     from migkit.capabilities import Capabilities
-    from migkit.capture import read_capture
+    from migkit.capture import read_capture, read_trace_log
     from migkit.errors import MigkitError
     from migkit.explorer import explore
     from migkit.guest import Guest
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from migkit.scenario import Scenario
     from migkit.simulate import simulate
     from migkit.timeline import TimelineItem
-    from migkit.trace import read_trace_log
     from migkit.validate import validate
 
 __version__ = "0.1.0"
@@ -77,7 +76,7 @@ _HOME = {
     "TimelineItem": "timeline",
     "explore": "explorer",
     "read_capture": "capture",
-    "read_trace_log": "trace",
+    "read_trace_log": "capture",
     "simulate": "simulate",
     "validate": "validate",
 }

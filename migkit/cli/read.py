@@ -66,9 +66,8 @@ def read_any(path: Path) -> Migration:
     CaptureError
         If nothing is there, or it is none of the three.
     """
-    from migkit.capture import read_capture
+    from migkit.capture import read_capture, read_trace_log
     from migkit.results import Migration
-    from migkit.trace import read_trace_log
 
     if path.is_file():
         return read_trace_log(path)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PAGE_BYTES = 4096
+_PREEMPTING = "postcopy_preempt_send_host_page"
+_ANSWERS = {"get_queued_page": True, "get_queued_page_not_dirty": False, _PREEMPTING: True}
+"""What the source does about a request, and whether that sends the page."""
 _Place = tuple[str | None, int]
 
 
@@ -109,11 +112,13 @@ def _heard(log: EventLog, asked: list[_Fault]) -> list[_Fault]:
 
 def _add_sent(log: EventLog, waiting: dict[_Place, deque[_Fault]]) -> None:
     answers: list[tuple[int, str | None, int, bool]] = []
-    for event in ("get_queued_page", "get_queued_page_not_dirty"):
-        pages = (log.column(event, "offset") // _PAGE_BYTES).tolist()
-        is_sent = [event == "get_queued_page"] * len(pages)
+    for event, is_sent in _ANSWERS.items():
+        places = log.column(event, "offset")
+        # With a channel of its own for urgent pages, the trace gives the page, not the byte.
+        pages = places if event == _PREEMPTING else places // _PAGE_BYTES
+        flags = [is_sent] * len(pages)
         rows = log.rows(event).tolist()
-        answers += zip(rows, log.texts(event, "block"), pages, is_sent, strict=True)
+        answers += zip(rows, log.texts(event, "block"), pages.tolist(), flags, strict=True)
     times = log.t_ns
     for row, block, page, is_sent_now in sorted(answers, key=itemgetter(0)):
         queue = waiting.get((block, page))
