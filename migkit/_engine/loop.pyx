@@ -72,7 +72,8 @@ cdef void setup(World w) noexcept nogil:
     w.t += w.host.setup_ns
     bitmap_sync(w, SYNC_SETUP)
     savevm.setup_sections(w)
-    w.set_state(STATE_ACTIVE)
+    if w.state == STATE_SETUP:      # not if it is cancelled by now
+        w.set_state(STATE_ACTIVE)
     w.setup_time_ms = w.now_ms() - setup_start
     w.emit(EVENT_MIGRATION_THREAD_SETUP_COMPLETE)
 

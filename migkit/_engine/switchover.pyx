@@ -35,6 +35,8 @@ cdef void stop_vm(World w) noexcept nogil:
 
 cdef bint switchover_start(World w) noexcept nogil:
     """Go to `device`, through `pre-switchover` if asked; False when cancelled on the way."""
+    if w.state == STATE_CANCELLING:
+        return False
     if w.pause_before_switchover:
         w.set_state(STATE_PRE_SWITCHOVER)
         if not wait_for_continue(w):

@@ -33,7 +33,8 @@ def setup(w: World) -> None:
     w.t += plan.host.setup_ns
     bitmap_sync(w, SyncReason.SETUP)
     savevm.setup_sections(w)
-    w.set_state(State.ACTIVE)
+    if w.state == State.SETUP:  # not if it is cancelled by now
+        w.set_state(State.ACTIVE)
     w.setup_time_ms = w.now_ms() - setup_start
     w.emit(Event.MIGRATION_THREAD_SETUP_COMPLETE)
 

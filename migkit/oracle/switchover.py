@@ -25,6 +25,8 @@ def stop_vm(w: World) -> None:
 
 def switchover_start(w: World) -> bool:
     """Go to `device`, through `pre-switchover` if asked; False when cancelled on the way."""
+    if w.state == State.CANCELLING:
+        return False
     if w.plan.pause_before_switchover:
         w.set_state(State.PRE_SWITCHOVER)
         if not wait_for_continue(w):

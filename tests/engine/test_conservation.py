@@ -1,0 +1,135 @@
+"""Nothing is lost and nothing is made up: bytes, pages, time, states."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+
+from migkit import _engine
+from migkit.plan import Plan
+from migkit.schema import EVENT_CODES, STATES
+from tests.engine.strategies import plans
+
+RECORD = {"normal": 4096 + 8, "zero": 9}
+SECTION_FRAME = 10
+END_MARK = 8
+SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def rows(recording: dict, event: str) -> np.ndarray:
+    """Return the recorded events of one name."""
+    events = recording["events"]
+    return events[events[:, 1] == EVENT_CODES[event]]
+
+
+@SETTINGS
+@given(plan=plans())
+def test_ram_bytes_are_pages_times_their_cost(plan: Plan) -> None:
+    """RAM counters = records + end marks of passes + names of blocks, and no byte more."""
+    recording = _engine.run(plan)
+    counters = recording["counters"]
+    ram_bytes = sum(counters[f"{phase}_bytes"] for phase in ("precopy", "downtime", "postcopy"))
+    records = (
+        counters["normal_pages"] * RECORD["normal"] + counters["duplicate_pages"] * RECORD["zero"]
+    )
+    rest = ram_bytes - records
+    assert rest >= 0
+    sent = counters["normal_pages"] + counters["duplicate_pages"]
+    most = max(1 + size for size in plan.block_id_bytes)
+    marks = END_MARK * len(recording["iterations"]["t_ns"])
+    assert rest <= sent * most + marks
+
+
+@SETTINGS
+@given(plan=plans())
+def test_pages_sent_are_pages_that_were_dirty(plan: Plan) -> None:
+    """All pages + those dirtied again = those sent + those left."""
+    recording = _engine.run(plan)
+    counters = recording["counters"]
+    if counters["status"] == "postcopy-paused" or len(rows(recording, "postcopy_pause_continued")):
+        return  # what was on its way is sent again
+    dirtied = sum(plan.block_pages) + int(recording["rounds"]["new_dirty_pages"].sum())
+    sent = counters["normal_pages"] + counters["duplicate_pages"]
+    left = dirtied - sent
+    if counters["status"] == "completed":
+        assert left == 0
+    else:
+        assert left * 4096 == counters["remaining_bytes"]
+
+
+@SETTINGS
+@given(plan=plans())
+def test_a_completed_stream_is_its_parts(plan: Plan) -> None:
+    """transferred = RAM + commands + framing + device state, the package counted twice."""
+    recording = _engine.run(plan)
+    counters = recording["counters"]
+    if counters["status"] != "completed" or len(rows(recording, "postcopy_pause_continued")):
+        return
+    ram_bytes = sum(counters[f"{phase}_bytes"] for phase in ("precopy", "downtime", "postcopy"))
+    commands = rows(recording, "savevm_command_send")
+    sections = len(rows(recording, "savevm_section_start"))
+    names = sum(len(item["name"]) for item in plan.iterables)
+    blocks = sum(9 + size for size in plan.block_id_bytes)
+    header = 13 + len(plan.machine_name)
+    setup = 14 + 3 + 8 + blocks + END_MARK + 5 + len(plan.iterables) * (14 + 5) + names
+    postcopy = len(rows(recording, "postcopy_start")) > 0
+    # The END section's mark, and in postcopy that of the empty section before the switch.
+    uncounted_marks = END_MARK * (2 if postcopy else 1)
+    devices = plan.device_state_bytes + 1 + (0 if postcopy else plan.vmdesc_bytes)
+    parts = (
+        ram_bytes
+        + int((5 + commands[:, 3]).sum())
+        + SECTION_FRAME * sections
+        + sum(counters["handler_sent_bytes"])
+        + header
+        + setup
+        + uncounted_marks
+        + devices
+        + counters["package_bytes"]
+    )
+    assert counters["transferred_bytes"] == parts
+
+
+@SETTINGS
+@given(plan=plans())
+def test_time_never_goes_back_and_states_follow_each_other(plan: Plan) -> None:
+    """Events are in the order of time, and every state has a legal predecessor."""
+    recording = _engine.run(plan)
+    assert (np.diff(recording["events"][:, 0]) >= 0).all()
+    for table in ("iterations", "rounds", "windows"):
+        assert (np.diff(recording[table]["t_ns"]) >= 0).all()
+    seen = [STATES[code] for code in rows(recording, "migrate_set_state")[:, 2]]
+    assert seen[0] == "setup"
+    legal = {
+        "setup": {"active", "cancelling"},
+        "active": {"device", "pre-switchover", "cancelling", "failed"},
+        "pre-switchover": {"device", "cancelling"},
+        "device": {"postcopy-device", "postcopy-active", "completed", "failed", "cancelling"},
+        "postcopy-device": {"postcopy-active", "failed"},
+        "postcopy-active": {"completed", "failed", "postcopy-paused"},
+        "postcopy-paused": {"postcopy-recover-setup"},
+        "postcopy-recover-setup": {"postcopy-recover"},
+        "postcopy-recover": {"postcopy-active"},
+        "cancelling": {"cancelled"},
+    }
+    for state, following in pairwise(seen):
+        assert following in legal[state]
+
+
+@SETTINGS
+@given(plan=plans())
+def test_after_the_rewrite_postcopy_ends_only_at_nothing_pending(plan: Plan) -> None:
+    """The commit's second point, for any scenario; and its first: no exact query in postcopy."""
+    recording = _engine.run(plan)
+    iterations = recording["iterations"]
+    in_postcopy = iterations["in_postcopy"] == 1
+    completed = in_postcopy & (iterations["decision"] == 1)
+    if plan.rule_after:
+        assert (iterations["pending_estimate_bytes"][completed] == 0).all()
+        assert recording["counters"]["exact_queries_in_postcopy"] == 0
+    else:
+        pending = iterations["pending_estimate_bytes"][completed]
+        threshold = iterations["threshold_size_bytes"][completed]
+        assert ((pending == 0) | (pending < threshold)).all()
