@@ -90,8 +90,9 @@ class ExplorerModel:
 
         Raises
         ------
-        InputError
-            A name is not known or a value is not valid. Everything keeps its old value.
+        MigkitError
+            A name is not known, a value is not valid or a capability not modelled. Everything
+            keeps its old value.
         """
         settings = self._settings.changed(**values)
         if settings != self._settings:

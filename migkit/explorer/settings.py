@@ -6,7 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final
 
-from migkit.errors import InputError, did_you_mean
+from migkit.capabilities import Capabilities
+from migkit.errors import InputError, NotSimulatedError, did_you_mean
 from migkit.scenario import Scenario
 
 WORKLOADS: Final[dict[str, str]] = {
@@ -21,7 +22,10 @@ WORKLOADS: Final[dict[str, str]] = {
 """Workloads offered by name; any other text of a workload may be set as well."""
 
 MEMORIES: Final = tuple(f"{size}" for size in ("512MiB", "1GiB", "2GiB", "4GiB", "8GiB", "16GiB"))
-CAPABILITIES: Final = ("auto-converge", "postcopy-preempt")
+_WISHED = Capabilities(("auto-converge", "postcopy-preempt"))
+CAPABILITIES: Final = tuple(name for name in _WISHED if name not in _WISHED.not_simulated())
+"""Capabilities offered: those of interest here that the engine models."""
+
 _SWEEPS_OBSERVED: Final = 10
 _SHORTEST_OBSERVATION_S: Final = 60
 
@@ -86,13 +90,17 @@ class Settings:
         ------
         InputError
             A name is not known, or a value is not valid.
+        NotSimulatedError
+            A capability is valid, and the engine does not model it.
         """
         known = [field.name for field in dataclasses.fields(self)]
         for name in values:
             if name not in known:
                 raise InputError.of(f"explorer: {name}", "unknown", did_you_mean(name, known))
         settings = dataclasses.replace(self, **values)
-        settings.scenario()
+        missing = settings.scenario().capabilities.not_simulated()
+        if missing:
+            raise NotSimulatedError(missing)
         return settings
 
     def scenario(self) -> Scenario:

@@ -145,13 +145,19 @@ def cost(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def after_the_switch(plain: Migration, preempt: Migration) -> Figure:
-    """Draw fault latency without and with preempt, and how pages arrive without.
+def after_the_switch(
+    recorded: Migration, twin: Migration | None = None, preempt: Migration | None = None
+) -> Figure:
+    """Draw fault latency, and how requested and other pages arrive.
 
     Parameters
     ----------
-    plain, preempt : Migration
-        Postcopy runs without and with the capability postcopy-preempt.
+    recorded : Migration
+        A postcopy run.
+    twin : Migration, optional
+        The simulation of the same scenario, drawn thin over it.
+    preempt : Migration, optional
+        A run with the capability postcopy-preempt, for its latency.
 
     Returns
     -------
@@ -161,9 +167,14 @@ def after_the_switch(plain: Migration, preempt: Migration) -> Figure:
     with paper():
         figure = Figure(figsize=size("single-column", 9.0))
         latency, arriving = figure.subplots(2, 1)
-        plot.fault_latency(plain, ax=latency, name="postcopy", at_percent=25)
-        plot.fault_latency(preempt, ax=latency, name="with preempt", dashed=True, at_percent=80)
-        plot.arrivals(plain, ax=arriving)
+        plot.fault_latency(recorded, ax=latency, name=recorded.kind, right=True)
+        if twin is not None:
+            plot.fault_latency(twin, ax=latency, name=twin.kind)
+        if preempt is not None:
+            plot.fault_latency(
+                preempt, ax=latency, name="with preempt", dashed=True, at_percent=45
+            )
+        plot.arrivals(recorded, ax=arriving)
     return figure
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from migkit.plot.axes import NS_PER_S, label, plain_log
-from migkit.style import phase_colour
+from migkit.plot.axes import MIB, NS_PER_S, label, plain_log
+from migkit.style import FAINT, phase_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,18 +121,22 @@ def cost(frame: pd.DataFrame, *, ax: Axes) -> Axes:
         phase, line, mark = WAYS[str(way)]
         colour = phase_colour(phase)
         x, y = rows["total_time_s"], rows["downtime_s"]
+        areas = 6 + _LARGEST_AREA * rows["guest_loss_s"] / most
         ax.plot(x, y, color=colour, linestyle=line, linewidth=1.0, label=str(way))
-        ax.scatter(
-            x,
-            y,
-            s=6 + _LARGEST_AREA * rows["guest_loss_s"] / most,
-            marker=mark,
-            facecolor="white",
-            edgecolor=colour,
-            linewidth=1.0,
-            zorder=3,
-        )
-        label(ax, str(way), (x.iloc[0], y.iloc[0]), (6, 2), colour, fontweight="bold")
+        mark_style: dict[str, Any] = {
+            "facecolor": "white",
+            "edgecolor": colour,
+            "linewidth": 1.0,
+            "zorder": 3,
+        }
+        ax.scatter(x, y, s=areas, marker=mark, **mark_style)
+        rate = rows["bandwidth_bytes_per_s"] / MIB
+        below = -(3 + math.sqrt(areas.iloc[0]) / 2)
+        text = f"{way}\n{rate.iloc[0]:,.0f} MiB/s"
+        label(ax, text, (x.iloc[0], y.iloc[0]), (0, below), colour)
+        if len(rows) > 1:
+            text = f"{rate.iloc[-1]:,.0f} MiB/s"
+            label(ax, text, (x.iloc[-1], y.iloc[-1]), (1, 4), FAINT)
     ax.set(xlabel="total time (s)", ylabel="downtime (s)")
     plain_log(ax.xaxis)
     plain_log(ax.yaxis)

@@ -74,6 +74,7 @@ def fault_latency(
     name: str | None = None,
     dashed: bool = False,
     at_percent: float = 50.0,
+    right: bool = False,
 ) -> Axes:
     """Draw the distribution of fault latency; call it once for each run on the same axes.
 
@@ -88,7 +89,9 @@ def fault_latency(
     dashed : bool
         Draw the line dashed, to tell two recorded runs apart.
     at_percent : float
-        Height at which the name is written to the left of the line, 0..100 %.
+        Height at which the name is written beside the line, 0..100 %.
+    right : bool
+        Write it to the right of the line instead of the left.
 
     Returns
     -------
@@ -109,7 +112,13 @@ def fault_latency(
     median = float(np.median(times))
     shown = plain_number(float(f"{median:.2g}"))
     text = f"{name or migration.name}:\nmedian {shown} ms\nof {len(frame)} faults"
-    label(ax, text, (float(np.percentile(times, at_percent)), at_percent), (-4, 0), INK)
+    label(
+        ax,
+        text,
+        (float(np.percentile(times, at_percent)), at_percent),
+        (4 if right else -4, 0),
+        INK,
+    )
     ax.set_ylim(0, 102)
     plain_log(ax.xaxis)
     return ax

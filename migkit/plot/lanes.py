@@ -19,7 +19,7 @@ _NAMES: Final = {"source": "source", "dest": "destination"}
 _VM_STARTED: Final = ("dst-postcopy-bh-vm-started", "dst-precopy-bh-vm-started")
 _BAND: Final = 0.34
 # Share of the shown time that one letter of a state's name takes in a single column.
-_ROOM: Final = 0.014
+_ROOM: Final = 0.0172
 # Dark colours carry white text.
 _DARK: Final = {"failed", "device", "pre-switchover", "active", "completed"}
 

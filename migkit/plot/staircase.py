@@ -148,7 +148,7 @@ def _curve(curve: pd.DataFrame, ax: Axes) -> None:
         label(ax, "D(t)", (curve["t_s"].iloc[-1], amounts[-1]), (2, 0), FAINT)
     else:
         text = "D(t) lies below"
-        ax.text(0.55, 0.03, text, transform=ax.transAxes, ha="right", color=FAINT, fontsize=6.0)
+        ax.text(0.86, 0.03, text, transform=ax.transAxes, ha="right", color=FAINT, fontsize=6.0)
 
 
 def _steps(frame: pd.DataFrame, kind: str, ax: Axes) -> None:

@@ -128,9 +128,20 @@ def tail(
     for run in (migration, twin):
         if run is not None:
             _pending(tail_frame(run), run.kind, ax, over=run is twin)
+    if twin is not None:
+        _name(tail_frame(migration), migration.kind, (4, 3), ax)
+        _name(tail_frame(twin), twin.kind, (-4, -3), ax)
     ax.set_xlim(left=0)
     ax.set_ylim(0, top_mib)
     return ax
+
+
+def _name(frame: pd.DataFrame, kind: str, offset: tuple[float, float], ax: Axes) -> None:
+    """Write what a line is beside its second point."""
+    if len(frame) > 1:
+        point = frame.iloc[1]
+        place = (float(to_ms(point["t_ns"])), float(to_mib(point["pending_bytes"])))
+        label(ax, kind, place, offset)
 
 
 def _pending(frame: pd.DataFrame, kind: str, ax: Axes, *, over: bool) -> None:

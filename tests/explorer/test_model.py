@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from migkit.errors import InputError
+from migkit.errors import InputError, NotSimulatedError
 from migkit.explorer import ExplorerModel, Settings
 from migkit.explorer.numbers import Limits, Number
+from migkit.explorer.settings import CAPABILITIES
 from migkit.explorer.verdict import two_digits_up
 
 SMALL = Settings(
@@ -91,9 +93,23 @@ def test_the_scenario_is_what_was_set() -> None:
 
 
 def test_preempt_without_postcopy_is_left_out() -> None:
-    settings = SMALL.changed(capabilities=("postcopy-preempt",))
+    settings = replace(SMALL, capabilities=("postcopy-preempt",))
     assert "postcopy-preempt" not in settings.scenario().capabilities
-    assert "postcopy-preempt" in settings.changed(postcopy_at_s=1.0).scenario().capabilities
+    later = replace(settings, postcopy_at_s=1.0)
+    assert "postcopy-preempt" in later.scenario().capabilities
+
+
+def test_a_capability_that_is_not_modelled_is_refused_by_name() -> None:
+    model = ExplorerModel(SMALL)
+    with pytest.raises(NotSimulatedError, match="xbzrle"):
+        model.change(capabilities=("xbzrle",))
+    assert model.settings == SMALL
+
+
+def test_only_what_is_modelled_is_offered() -> None:
+    for name in CAPABILITIES:
+        SMALL.changed(capabilities=(name,), postcopy_at_s=1.0)
+    assert "auto-converge" in CAPABILITIES
 
 
 def test_a_converging_run_is_said_with_its_numbers() -> None:
