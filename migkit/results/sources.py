@@ -157,9 +157,9 @@ class StoredSource:
 
         events = self.frames["events"]
         own = events[events["side"] == side]
-        texts = own["event"].str.cat(own["arguments"], sep="\0")
+        texts = own["event"].str.cat(own["arguments"], sep="\n")
         index, distinct = pd.factorize(texts)
-        pairs = (text.split("\0", 1) for text in distinct.tolist())
+        pairs = (text.split("\n", 1) for text in distinct.tolist())
         messages = [render(event, json.loads(arguments)) for event, arguments in pairs]
         clock = self.clocks[side]
         threads = own["thread_id"].to_numpy(dtype=np.int64, na_value=0)
