@@ -97,7 +97,9 @@ def test_golden_auto_converge_waits_for_the_second_sync(run: Run) -> None:
     )
     plan = make_plan(scenario)
     plan = dataclasses.replace(
-        plan, block_names=("m0", *plan.block_names[1:]), block_id_bytes=(2, *plan.block_id_bytes[1:])
+        plan,
+        block_names=("m0", *plan.block_names[1:]),
+        block_id_bytes=(2, *plan.block_id_bytes[1:]),
     )
     recording = run(plan)
     assert recording["windows"]["transferred_bytes"][0] == 131537
