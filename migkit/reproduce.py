@@ -15,7 +15,7 @@ from migkit.atomic import whole_folder
 from migkit.errors import InputError, ReproduceError
 from migkit.evidence import collect
 from migkit.evidence.commit import commit_inputs
-from migkit.provenance import provenance
+from migkit.provenance import file_sha256, provenance
 from migkit.report import Picture, Report, report_dict, report_html
 from migkit.validate import find_captures, validate
 
@@ -138,7 +138,7 @@ def reproduce(
             evidence=evidence,
             validation=validation,
             pictures=_pictures(figures),
-            provenance=provenance(),
+            provenance=_provenance(inputs, engine),
             fitted=commit_inputs(),
         )
         _write(report, part)
@@ -181,6 +181,16 @@ def run_notebook(source: Path, target: Path, figures: Path) -> None:
         ) from error
     target.parent.mkdir(exist_ok=True)
     nbformat.write(notebook, target)
+
+
+def _provenance(inputs: Inputs, engine: str) -> dict[str, Any]:
+    """Name the versions, and every input with the checksum of its file."""
+    captures = {
+        folder.name: f"scenario.json, sha256 {file_sha256(folder / 'scenario.json')}"
+        for folder in inputs.captures
+    }
+    notebooks = {path.name: f"sha256 {file_sha256(path)}" for path in inputs.notebooks}
+    return provenance(engine=engine, captures=captures, notebooks=notebooks)
 
 
 def _pictures(figures: Path) -> list[Picture]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from migkit.capabilities import Capabilities
 from migkit.errors import InputError
@@ -13,6 +13,9 @@ from migkit.parameters import PARAMETERS
 from migkit.scenario import Scenario
 from migkit.timeline import TimelineItem
 from migkit.units import parse_bytes, parse_duration, parse_rate
+
+if TYPE_CHECKING:
+    from migkit.evidence.stamp import TraceStamp
 
 _BUILT = (
     "memory",
@@ -51,7 +54,7 @@ def scenario_of(arguments: argparse.Namespace) -> Scenario:
         At the first value that is not valid.
     """
     if arguments.scenario is not None:
-        return _changed(_read(arguments.scenario), arguments)
+        return _changed(Scenario.from_file(_file(arguments.scenario)), arguments)
     values = {name: getattr(arguments, name) for name in _BUILT}
     given = {name: value for name, value in values.items() if value is not None}
     capabilities = dict(arguments.capabilities)
@@ -62,15 +65,25 @@ def scenario_of(arguments: argparse.Namespace) -> Scenario:
     return Scenario.build(capabilities=capabilities, parameters=_parameters(arguments), **given)
 
 
-def _read(name: str) -> Scenario:
-    """Read a scenario file, or a shipped one by its name."""
+def stamp_of(arguments: argparse.Namespace) -> TraceStamp | None:
+    """Read process id and start of the trace log, if the scenario's file tells them."""
+    if arguments.scenario is None:
+        return None
+
+    from migkit.evidence.stamp import read_stamp
+
+    return read_stamp(_file(arguments.scenario))
+
+
+def _file(name: str) -> Path:
+    """Find a scenario file, or a shipped one by its name."""
     path = Path(name)
     if path.suffix in {".toml", ".json"} or path.is_file():
-        return Scenario.from_file(path)
+        return path
 
     from migkit import datasets
 
-    return Scenario.from_file(datasets.scenario_file(name))
+    return datasets.scenario_file(name)
 
 
 def _parameters(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from migkit.cli.options import STANDARD_OUTPUT
 from migkit.errors import InputError
 
 if TYPE_CHECKING:
+    from migkit.evidence.stamp import TraceStamp
     from migkit.results import Migration
 
-SUMMARY_FILE = "summary.json"
+#: Every stored migration has this file, see `migkit.results.storage`.
+RECORD_FILE = "migration.json"
 TRACE_FILE = "source.trace.log"
 
 
@@ -99,7 +101,9 @@ def write_json(value: Any, path: Path) -> None:
     write_text(path, text + "\n")
 
 
-def deliver(migration: Migration, arguments: argparse.Namespace) -> None:
+def deliver(
+    migration: Migration, arguments: argparse.Namespace, stamp: TraceStamp | None = None
+) -> None:
     """Store and print a migration as the options say.
 
     Parameters
@@ -108,6 +112,8 @@ def deliver(migration: Migration, arguments: argparse.Namespace) -> None:
         Simulated or recorded.
     arguments : argparse.Namespace
         With ``json``, ``out``, ``format`` and ``trace``.
+    stamp : TraceStamp, optional
+        Process id and start of the printed log; made up, or that of the recording, if left out.
     """
     if arguments.out is not None:
         store(migration, arguments.out, arguments.format)
@@ -116,7 +122,8 @@ def deliver(migration: Migration, arguments: argparse.Namespace) -> None:
     if arguments.json == STANDARD_OUTPUT:
         return
     if arguments.trace:
-        sys.stdout.write(migration.to_trace_log(form=arguments.trace))
+        clock: dict[str, Any] = {} if stamp is None else vars(stamp)
+        sys.stdout.write(migration.to_trace_log(form=arguments.trace, **clock))
     else:
         print(show.report(migration))
 
@@ -135,5 +142,4 @@ def store(migration: Migration, folder: Path, table_format: str) -> None:
     """
     with whole_folder(folder) as part:
         getattr(migration, f"to_{table_format}")(part)
-        (part / TRACE_FILE).write_text(migration.to_trace_log(form="iso"), encoding="utf-8")
-        write_json(migration.summary, part / SUMMARY_FILE)
+        write_text(part / TRACE_FILE, migration.to_trace_log())

@@ -42,7 +42,7 @@ def add_parser(commands: options.Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read and show."""
     output.check_file(arguments.json, "--json")
-    output.check_folder(arguments.out, output.SUMMARY_FILE)
+    output.check_folder(arguments.out, output.RECORD_FILE)
     migration = read_any(arguments.path)
     output.deliver(migration, arguments)
     return 0
@@ -71,7 +71,7 @@ def read_any(path: Path) -> Migration:
 
     if path.is_file():
         return read_trace_log(path)
-    if (path / output.SUMMARY_FILE).is_file():
+    if (path / output.RECORD_FILE).is_file():
         return Migration.load(path)
     if not path.is_dir():
         raise CaptureError.of(f"read {path}", "no such file or folder", "name a capture or a log")

@@ -87,9 +87,11 @@ def summary_lines(migration: Migration) -> list[str]:
             lines.append(_line(field, str(ram[field])))
     if summary.get("cpu-throttle-percentage"):
         lines.append(_line("cpu-throttle", f"{summary['cpu-throttle-percentage']} %"))
-    for row in migration.ram_save_complete().itertuples():
-        text = f"dirty={row.dirty}, done={row.done}  at {row.t_ns / 1e9:.6f} s"
-        lines.append(_line("ram_save_complete", text))
+    for row in frame_rows(migration.ram_save_complete()):
+        moment = "" if row["t_ns"] is None else f"  at {row['t_ns'] / 1e9:.6f} s"
+        lines.append(
+            _line("ram_save_complete", f"dirty={row['dirty']}, done={row['done']}{moment}")
+        )
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from migkit.cli import options, output
-from migkit.cli.inputs import scenario_of
+from migkit.cli.inputs import scenario_of, stamp_of
 from migkit.workload_text import FORMS
 
 _EPILOG = f"""\
@@ -119,10 +119,11 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Simulate and show."""
     output.check_file(arguments.json, "--json")
-    output.check_folder(arguments.out, output.SUMMARY_FILE)
+    output.check_folder(arguments.out, output.RECORD_FILE)
     scenario = scenario_of(arguments)
 
     from migkit.simulate import simulate
 
-    output.deliver(simulate(scenario, engine=arguments.engine), arguments)
+    migration = simulate(scenario, engine=arguments.engine)
+    output.deliver(migration, arguments, stamp_of(arguments))
     return 0

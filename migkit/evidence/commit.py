@@ -7,14 +7,14 @@ Our inputs are fitted; the scenario's file says which and how. The numbers come 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from migkit import datasets
-from migkit.errors import DatasetError
+from migkit.evidence.stamp import TraceStamp, read_stamp
 from migkit.scenario import Scenario
 from migkit.simulate import simulate
 
@@ -44,14 +44,6 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class TraceStamp:
-    """Process id and wall-clock start with which the trace log is written."""
-
-    pid: int
-    epoch_ns: int
-
-
 def commit_scenario(rule: str) -> Scenario:
     """Load the fitted scenario.
 
@@ -68,28 +60,15 @@ def commit_scenario(rule: str) -> Scenario:
     return replace(Scenario.from_file(_scenario_file()), completion_rule=rule)
 
 
-def commit_stamp() -> TraceStamp:
-    """Read process id and start time from the ``[trace_log]`` table of the scenario's file."""
-    table = _table("trace_log")
-    try:
-        return TraceStamp(pid=int(table["pid"]), epoch_ns=int(table["epoch_ns"]))
-    except KeyError as error:
-        raise DatasetError.of(
-            f"read scenario {SCENARIO_NAME}",
-            f"no {error} in its [trace_log] table",
-            "restore the shipped file",
-        ) from None
+def commit_stamp() -> TraceStamp | None:
+    """Read process id and start time of the commit's log from the scenario's file."""
+    return read_stamp(_scenario_file())
 
 
 def commit_inputs() -> dict[str, str]:
     """Read which inputs of the scenario are fitted and how, from its ``[fitted]`` table."""
-    return {name: str(text) for name, text in _table("fitted").items()}
-
-
-def _table(name: str) -> dict[str, Any]:
     document = tomllib.loads(_scenario_file().read_text(encoding="utf-8"))
-    table: dict[str, Any] = document.get(name, {})
-    return table
+    return {name: str(text) for name, text in document.get("fitted", {}).items()}
 
 
 def simulate_commit(rule: str, engine: str = "compiled") -> Migration:

@@ -1,7 +1,9 @@
 """Point (2b): the moments of postcopy at which a cut of the connection loses the guest.
 
 The connection is cut at evenly spaced moments of postcopy, one simulation a moment. A source that
-ends ``failed`` cannot be recovered; one that ends ``postcopy-paused`` can.
+ends ``postcopy-paused`` can be recovered. One that ends ``failed`` cannot: if the destination
+already ran the guest, its missing pages are lost; before that (``postcopy-device``) the guest goes
+on where it was. See migration/migration.c (migration_detect_error, migration_completion).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from migkit.timeline import TimelineItem
 if TYPE_CHECKING:
     from migkit.results import Migration
 
+LOST, PAUSED, AT_THE_SOURCE = "lost", "paused", "at the source"
 _WATCH_AFTER_CUT_S = 1.0
 
 
@@ -38,7 +41,7 @@ def cut_outcomes(scenario: Scenario, cuts: int = 40, engine: str = "compiled") -
     -------
     DataFrame
         A row a cut: ``t_ns`` (int64), ``ms_since_postcopy_began`` (float), ``source``,
-        ``destination`` (final states) and ``recoverable`` (bool).
+        ``destination`` (final states) and ``fate`` (str, see `fate`).
     """
     begun_ns, end_ns = postcopy_span_ns(simulate(scenario, engine=engine))
     rows = []
@@ -51,7 +54,7 @@ def cut_outcomes(scenario: Scenario, cuts: int = 40, engine: str = "compiled") -
                 "ms_since_postcopy_began": (t_ns - begun_ns) / 1e6,
                 "source": cut.outcome,
                 "destination": cut.destination_state,
-                "recoverable": cut.outcome != "failed",
+                "fate": fate(cut),
             }
         )
     return pd.DataFrame(rows)
@@ -83,6 +86,26 @@ def postcopy_span_ns(migration: Migration) -> tuple[int, int]:
     return begun_ns, int(done.iloc[-1])
 
 
-def unrecoverable_share_percent(cuts: pd.DataFrame) -> float:
+def fate(cut: Migration) -> str:
+    """Say what became of the guest of a migration that was cut and that nobody recovered.
+
+    Parameters
+    ----------
+    cut : Migration
+        Cut in postcopy.
+
+    Returns
+    -------
+    {"lost", "paused", "at the source"}
+        The last if the destination did not run the guest yet.
+    """
+    if cut.outcome != "failed":
+        return PAUSED
+    states = cut.events_of("migrate_set_state")["new_state"].astype(str).tolist()
+    earlier = [state for state in states if state != "failed"]
+    return AT_THE_SOURCE if earlier[-1] == "postcopy-device" else LOST
+
+
+def lost_share_percent(cuts: pd.DataFrame) -> float:
     """Return the share of the tried moments at which a cut loses the guest, in percent."""
-    return float(100 * (~cuts["recoverable"]).mean())
+    return float(100 * (cuts["fate"] == LOST).mean())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from migkit.evidence.cuts import LOST
 from migkit.frame_rows import frame_rows
 from migkit.report.contents import Picture
 
@@ -147,7 +148,7 @@ def cut_strips(cuts: pd.DataFrame) -> str:
     Parameters
     ----------
     cuts : DataFrame
-        ``rule``, ``ms_since_postcopy_began``, ``source``, ``destination``, ``recoverable``.
+        ``rule``, ``ms_since_postcopy_began``, ``source``, ``destination``, ``fate``.
 
     Returns
     -------
@@ -159,7 +160,7 @@ def cut_strips(cuts: pd.DataFrame) -> str:
         rows = frame_rows(tried)
         width = _STRIP_WIDTH / len(rows)
         blocks = "".join(_block(row, i * width, width - 1) for i, row in enumerate(rows))
-        lost = sum(not row["recoverable"] for row in rows)
+        lost = sum(row["fate"] == LOST for row in rows)
         strips.append(
             f'<div class="strip"><span>{escape(str(rule))}</span>'
             f'<svg viewBox="0 0 {_STRIP_WIDTH} {_STRIP_HEIGHT}" role="img" '
@@ -170,8 +171,8 @@ def cut_strips(cuts: pd.DataFrame) -> str:
 
 
 def _block(cut: dict[str, Any], x: float, width: float) -> str:
-    kind = "kept" if cut["recoverable"] else "lost"
-    ends = f"source {cut['source']}, destination {cut['destination']}"
+    kind = cut["fate"].replace(" ", "-")
+    ends = f"guest {cut['fate']}, source {cut['source']}, destination {cut['destination']}"
     title = escape(f"{cut['ms_since_postcopy_began']:.1f} ms: {ends}")
     place = f'x="{x:.2f}" y="0" width="{width:.2f}" height="{_STRIP_HEIGHT}"'
     return f'<rect class="{kind}" {place}><title>{title}</title></rect>'

@@ -8,8 +8,6 @@ from pathlib import Path
 from migkit.errors import CaptureError
 
 SCENARIO_FILE = "scenario.json"
-RESULT_FILE = "result.json"
-REPEATS_FILE = "repeats.json"
 
 
 def find_captures(folders: Iterable[str | Path]) -> list[Path]:
@@ -44,7 +42,7 @@ def _captures_of(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise CaptureError.of(
             f"validate {folder}",
-            f"a file; a capture is a folder with {SCENARIO_FILE} and {RESULT_FILE}",
+            f"a file; a capture is a folder with a {SCENARIO_FILE}",
             "give the folder",
         )
     if (folder / SCENARIO_FILE).is_file():

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migkit.capture import read_capture
-from migkit.errors import CaptureError
-from migkit.validate.folders import REPEATS_FILE, RESULT_FILE
-
 if TYPE_CHECKING:
+    from migkit.capture import Capture
     from migkit.results import Migration
 
 #: How the recordings name a source that was still at work when watching stopped.
@@ -92,60 +87,39 @@ def completion_lines(migration: Migration) -> tuple[tuple[int, int], ...]:
     )
 
 
-def from_capture(folder: Path) -> Observed:
-    """Read what came out of a recorded migration.
+def from_capture(capture: Capture) -> Observed:
+    """Pick the compared values of a recorded migration.
 
     Parameters
     ----------
-    folder : Path
-        The capture.
+    capture : Capture
+        The recording.
 
     Returns
     -------
     Observed
         From ``result.json`` and the source's trace log.
-
-    Raises
-    ------
-    CaptureError
-        If a file is missing or cannot be read.
     """
-    result = _read_json(folder / RESULT_FILE)
-    if not isinstance(result, dict) or "outcome" not in result:
-        raise CaptureError.of(
-            f"read {folder / RESULT_FILE}", "no outcome in it", "record the capture again"
-        )
-    reply = result.get("query_migrate_source")
-    if reply is None:
-        reply = result.get("final", {}).get("source", {}).get("migration", {})
-    return from_summary(reply, result["outcome"], completion_lines(read_capture(folder)))
+    outcome = capture.result["outcome"]
+    return from_summary(capture.summary, outcome, completion_lines(capture))
 
 
-def repeats_of(folder: Path) -> list[dict[str, Any]]:
-    """Return the further recordings of the same scenario, if any were made.
+def all_recordings(capture: Capture) -> dict[str, tuple[int, ...]]:
+    """Collect each number over all recordings of the capture's scenario.
 
     Parameters
     ----------
-    folder : Path
-        The capture.
+    capture : Capture
+        The recording; further ones are in its ``repeats.json``.
 
     Returns
     -------
-    list of dict
-        The entries of ``repeats.json``; their keys are the fields of `Observed`.
+    dict of str to tuple of int
+        By the names of `NUMBERS`, this recording first; recordings without a value are left out.
     """
-    path = folder / REPEATS_FILE
-    return list(_read_json(path)) if path.is_file() else []
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CaptureError.of(
-            f"read {path}", "no such file", "give the whole capture folder"
-        ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CaptureError.of(
-            f"read {path}", f"not readable as JSON: {error}", "give an undamaged capture"
-        ) from error
+    return {
+        number: tuple(
+            outcome[number] for outcome in capture.recordings if outcome.get(number) is not None
+        )
+        for number in NUMBERS
+    }

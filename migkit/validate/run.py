@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
+from migkit.capture import read_capture
 from migkit.validate.comparison import Comparison, Validation
 from migkit.validate.folders import find_captures
-from migkit.validate.observed import NUMBERS, Observed, from_capture, repeats_of
+from migkit.validate.observed import all_recordings, from_capture
 from migkit.validate.twin import predict
 
 #: Called before each capture with (position from 1, number of captures, name).
@@ -66,19 +66,10 @@ def compare_capture(folder: str | Path, engine: str = "compiled") -> Comparison:
         Both sides.
     """
     folder = Path(folder)
-    real = from_capture(folder)
+    capture = read_capture(folder)
     return Comparison(
         name=folder.resolve().name,
-        real=real,
-        recordings=_recordings(real, repeats_of(folder)),
+        real=from_capture(capture),
+        recordings=all_recordings(capture),
         prediction=predict(folder, engine),
     )
-
-
-def _recordings(real: Observed, repeats: list[dict[str, Any]]) -> dict[str, tuple[int, ...]]:
-    """Collect each number over all recordings of a scenario, leaving out what has no value."""
-    collected = {}
-    for number in NUMBERS:
-        values = [getattr(real, number), *(repeat.get(number) for repeat in repeats)]
-        collected[number] = tuple(value for value in values if value is not None)
-    return collected
