@@ -159,13 +159,23 @@ def _remaining(log: EventLog, starts: Ints, reason: Ints, new: Ints) -> Ints:
 
 
 def _has_other_iterables(log: EventLog) -> bool:
-    """Whether another handler than RAM wrote a section before the guest was stopped."""
+    """Whether another handler than RAM wrote a section that is not a device's.
+
+    Devices are written between two checkpoints; without those, after the guest was stopped. A
+    handler that never got to write, or sections that are not traced, cannot be told.
+    """
     rows = log.rows("savevm_section_start")
-    stopped = log.rows("migration_completion_vm_stop")
-    last = stopped[0] if len(stopped) else _LAST
+    checkpoints = log.texts("vmstate_downtime_checkpoint", "checkpoint")
+    marks = log.rows("vmstate_downtime_checkpoint")
+    is_begin = np.array([name == "src-iterable-saved" for name in checkpoints], dtype=bool)
+    if is_begin.any():
+        is_device = last_before(rows, marks, is_begin.astype(np.int64), 0) == 1
+    else:
+        stopped = log.rows("migration_completion_vm_stop")
+        is_device = rows > (stopped[0] if len(stopped) else _LAST)
     names = log.texts("savevm_section_start", "id")
-    early = (name for row, name in zip(rows.tolist(), names, strict=True) if row < last)
-    return any(name != "ram" for name in early)
+    pairs = zip(is_device.tolist(), names, strict=True)
+    return any(name != "ram" for device, name in pairs if not device)
 
 
 def _throttles(log: EventLog, starts: Ints) -> Ints:

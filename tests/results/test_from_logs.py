@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migkit import datasets, schema
+from migkit.iterables import IterableHandler
 from migkit.results.sources import LogSource
 from migkit.trace import read_log
 from results.runs import PRECOPY, at, logged, simulated
@@ -93,6 +94,13 @@ def test_a_period_that_found_less_than_the_one_before(tmp_path):
 def test_remaining_pages_are_unknown_beside_another_iterable(tmp_path):
     lines = [*PRECOPY[:7], at(5, "savevm_section_start dirty-bitmap, section_id 2"), *PRECOPY[7:]]
     assert logged(tmp_path, *lines).rounds["remaining_pages"].isna().all()
+
+
+def test_a_starved_iterable_is_seen_when_it_writes_at_last():
+    starved = IterableHandler(name="vdisk", initial_bytes=1 << 20, chunk_bytes=65536)
+    run = simulated(workload="uniform:3000", memory="32MiB", iterables=(starved,))
+    assert LogSource(run.source.logs).frame("rounds")["remaining_pages"].isna().all()
+    assert run.rounds["remaining_pages"].notna().all()
 
 
 def test_faults_join_both_sides(tmp_path):
