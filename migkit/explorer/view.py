@@ -19,7 +19,9 @@ from migkit.explorer.settings import CAPABILITIES, MEMORIES, WORKLOADS
 
 _MIB: Final = 1 << 20
 _WIDE: Final = {"description_width": "140px"}
-_POSTCOPY: Final = [("never", None), *((f"after {s} s", float(s)) for s in (1, 2, 3, 5, 10))]
+# A choice cannot hold None, so "never" stands for it in the control.
+_NEVER: Final = "never"
+_POSTCOPY: Final = [(_NEVER, _NEVER), *((f"after {s} s", float(s)) for s in (1, 2, 3, 5, 10))]
 _GOOD, _BAD = "#222222", "#8C2317"
 
 
@@ -43,7 +45,7 @@ class Explorer(widgets.VBox):
         self.model = model
         self.controls = _controls()
         self.verdict = widgets.HTML(layout={"min_height": "44px"})
-        self.picture = widgets.Image(format="png", layout={"width": "100%"})
+        self.picture = widgets.Image(format="png", layout={"width": "98%"})
         self.cards = widgets.HTML()
         self.message = widgets.HTML(layout={"min_height": "22px"})
         self._writing = False
@@ -121,8 +123,8 @@ def cards_html(numbers: tuple[Number, ...]) -> str:
 def _card(number: Number) -> str:
     """Return one number as a card."""
     colour = _BAD if number.broken else _GOOD
-    limit = Number(number.name, number.limit, number.unit, number.limit).text()
-    below = f"{'over' if number.broken else 'limit'} {limit}"
+    over = number.broken and number.value is not None
+    below = f"{'over' if over else 'limit'} {number.limit:,.0f} {number.unit}"
     return (
         f"<div style='min-width:130px;border-left:4px solid {colour};padding-left:8px'>"
         f"<div style='font-size:12px;line-height:1.3'>{escape(number.name)}</div>"
@@ -172,11 +174,15 @@ def _to_model(name: str, value: Any) -> Any:
     """Return a control's value in the model's unit."""
     if name == "bandwidth_bytes_per_s":
         return round(value * _MIB)
+    if name == "postcopy_at_s" and value == _NEVER:
+        return None
     return round(value) if name == "downtime_limit_ms" else value
 
 
 def _to_control(name: str, value: Any) -> Any:
     """Return a value of the model in the control's unit."""
+    if name == "postcopy_at_s" and value is None:
+        return _NEVER
     return value / _MIB if name == "bandwidth_bytes_per_s" else value
 
 

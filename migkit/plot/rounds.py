@@ -178,7 +178,8 @@ def _threshold(migration: Migration, ax: Axes) -> None:
         linestyle=(0, (4, 2)),
         label="threshold_size",
     )
-    label(ax, "threshold_size", (times[0], amounts[0]), (2, -2), FAINT, ha="left", va="top")
+    under = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+    label(ax, "threshold_size", (times[0], amounts[0]), (3, -3), FAINT, bbox=under, zorder=7)
 
 
 def _end(migration: Migration, ax: Axes) -> None:

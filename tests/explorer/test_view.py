@@ -29,7 +29,8 @@ def test_the_controls_show_what_the_model_holds(explorer: Explorer) -> None:
     assert controls["bandwidth_bytes_per_s"].value == 16
     assert controls["memory"].value == "32MiB"
     assert controls["rule"].value == "after"
-    assert controls["postcopy_at_s"].value is None
+    assert controls["postcopy_at_s"].value == "never"
+    assert explorer.model.settings.postcopy_at_s is None
 
 
 @pytest.mark.parametrize(
@@ -129,4 +130,5 @@ def test_a_broken_limit_is_said_in_words_too() -> None:
     model.change(**{**SMALL, "workload": "uniform:20000,pages=8000", "downtime_limit_ms": 20})
     html = cards_html(model.numbers())
     assert "never" in html
-    assert "over 20 ms" in html
+    assert "limit 20 ms" in html
+    assert "over 65 MiB" in html
