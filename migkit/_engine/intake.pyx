@@ -90,7 +90,9 @@ cdef int take_blocks(World w, plan) except -1:
     """Lay out the blocks and their bitmaps: all dirty, zero pages where nothing is told."""
     cdef int64_t pages
     if len(plan.block_pages) > MAX_BLOCKS:
-        raise ValueError(f"{len(plan.block_pages)} RAM blocks; at most {MAX_BLOCKS} fit: merge some")
+        raise ValueError(
+            f"{len(plan.block_pages)} RAM blocks; at most {MAX_BLOCKS} fit: merge some"
+        )
     w.blocks = len(plan.block_pages)
     for index, pages in enumerate(plan.block_pages):
         w.block_start[index + 1] = w.block_start[index] + pages

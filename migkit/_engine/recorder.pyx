@@ -21,7 +21,7 @@ cdef class Table:
         free(self.cells)
 
     cdef int64_t *new_row(self) noexcept nogil:
-        """Return a fresh row to fill; without memory the last row is given again and `lost` set."""
+        """Return a fresh row to fill; without memory the last row again, and set `lost`."""
         cdef Py_ssize_t wanted
         cdef int64_t *grown
         if self.rows == self.capacity:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from migkit.oracle import ram
 from migkit.oracle.codes import Event
 from migkit.oracle.stream import flush, put, rate_exceeded
@@ -70,10 +73,10 @@ def iterate(w: World) -> None:
             section(w, 0, RAM_SECTION_ID, ram.iterate)
         elif not w.in_postcopy or w.handlers[index]["postcopiable"]:
             handler = w.handlers[index]
-            section(w, index + 1, handler["section_id"], lambda w, h=handler: send_chunk(w, h))
+            section(w, index + 1, handler["section_id"], partial(send_chunk, handler))
 
 
-def section(w: World, index: int, section_id: int, body) -> None:
+def section(w: World, index: int, section_id: int, body: Callable[[World], int | None]) -> None:
     """Frame what a handler writes."""
     w.emit(Event.SAVEVM_SECTION_START, index, section_id)
     w.t += w.plan.host.section_ns
@@ -83,12 +86,12 @@ def section(w: World, index: int, section_id: int, body) -> None:
     put(w, SECTION_FOOTER_BYTES)
 
 
-def send_chunk(w: World, handler: dict) -> int:
+def send_chunk(handler: dict, w: World) -> int:
     """Send up to one chunk of a handler that is not RAM."""
     return send_bytes(w, handler, min(handler["chunk_bytes"], handler["remaining"]))
 
 
-def send_rest(w: World, handler: dict) -> int:
+def send_rest(handler: dict, w: World) -> int:
     """Send all that a handler has left (its save_complete hook)."""
     return send_bytes(w, handler, handler["remaining"])
 
@@ -107,4 +110,4 @@ def complete_handlers(w: World, postcopiable_too: bool) -> None:
     """Write the END sections of the handlers that are not RAM."""
     for index, handler in enumerate(w.handlers):
         if not handler["postcopiable"] or postcopiable_too:
-            section(w, index + 1, handler["section_id"], lambda w, h=handler: send_rest(w, h))
+            section(w, index + 1, handler["section_id"], partial(send_rest, handler))

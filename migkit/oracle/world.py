@@ -136,6 +136,7 @@ class World:
         self.destination_runs_ns = -1
         self.package_loaded_ns = -1
         self.vcpu_free_ns = 0
+        self.first_touches: list[int] = []  # pages the guest writes before anything else
         self.vcpu_fault: list[int] | None = None  # page, fault, request, sent times
         self.requests: deque[tuple[int, int]] = deque()  # arrival time at the source, page
 
