@@ -98,6 +98,7 @@ def rounds(migration: Migration, *, ax: Axes, twin: Migration | None = None) -> 
     _end(migration, ax)
     ax.set_xlim(left=0)
     plain_log(ax.yaxis)
+    ax.set_ylim(bottom=ax.get_ylim()[0] / 1.5)
     return ax
 
 
