@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,6 +24,7 @@ from migkit.validate import find_captures, validate
 REPORT_FILE = "report.json"
 PAGE_FILE = "report.html"
 _NOTEBOOK_SECONDS = 600
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NEEDED = ("nbclient", "nbformat", "ipykernel")
 
 #: Told what is being done, in a few words.
@@ -164,7 +167,7 @@ def run_notebook(source: Path, target: Path, figures: Path) -> None:
     """
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     notebook = nbformat.read(source, as_version=4)
     client = NotebookClient(
@@ -173,9 +176,11 @@ def run_notebook(source: Path, target: Path, figures: Path) -> None:
         resources={"metadata": {"path": str(source.parent)}},
     )
     try:
-        client.execute(env={**os.environ, "MIGKIT_FIGURES": str(figures)})
-    except (CellExecutionError, CellTimeoutError) as error:
-        last_line = str(error).strip().splitlines()[-1]
+        client.execute(
+            env={**os.environ, "MIGKIT_FIGURES": str(figures)}, stderr=subprocess.DEVNULL
+        )
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        last_line = _COLOUR.sub("", str(error)).strip().splitlines()[-1]
         raise ReproduceError.of(
             f"execute {source.name}", last_line, "open it with make jupyter and run its cells"
         ) from error

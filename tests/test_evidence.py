@@ -17,8 +17,8 @@ from migkit.evidence import (
     completion_tail,
     completion_trace,
     find_pairs,
-    lost_share_percent,
     simulate_commit,
+    unrecoverable_share_percent,
 )
 from migkit.evidence.commit import MESSAGE_LINES, commit_stamp
 from migkit.evidence.service import with_second_iterable
@@ -137,7 +137,7 @@ def _with_rule(scenario: Scenario, rule: str) -> Scenario:
 
 def test_the_share_of_cuts_that_lose_the_guest() -> None:
     cuts = pd.DataFrame({"fate": ["paused", "lost", "lost", "at the source", "lost"]})
-    assert lost_share_percent(cuts) == pytest.approx(60.0)
+    assert unrecoverable_share_percent(cuts) == pytest.approx(60.0)
 
 
 def test_the_rules_differ_where_the_commit_says_and_nowhere_else() -> None:

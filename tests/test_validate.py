@@ -166,6 +166,12 @@ def test_a_recovered_cut_paused_first_and_completed_then() -> None:
     assert cut.real.outcome == cut.twin.outcome == {"after_cut": paused, "final": done}
 
 
+def test_a_version_without_the_trace_point_has_no_completion_lines() -> None:
+    old = compare_capture(datasets.capture_folder("v10.0-postcopy-uniform"))
+    assert old.real.ram_save_complete is None
+    assert old.completion_pattern_exact is None
+
+
 def test_progress_is_told_of_each_capture() -> None:
     told: list[tuple[int, int, str]] = []
     validate(

@@ -11,7 +11,8 @@ from migkit.cli.terminal import Progress
 _EPILOG = """\
 Makes the evidence for QEMU commit 7aaa1fc072 from the shipped recordings and in simulation,
 executes the notebooks, exports their figures, and writes report.html and report.json. The folder
-appears whole or not at all; an earlier result in it is replaced.
+appears whole or not at all; an earlier result in it is replaced. --json writes report.json's
+content to another place too.
 
 examples:
   migkit reproduce
@@ -42,6 +43,7 @@ def add_parser(commands: options.Commands) -> None:
         help="a folder of captures to use instead of the shipped selection",
     )
     parser.add_argument("--without-notebooks", action="store_true", help="leave the notebooks out")
+    options.add_json(parser)
     options.add_engine(parser)
     parser.set_defaults(run=run, parser=parser)
 
@@ -49,14 +51,18 @@ def add_parser(commands: options.Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Reproduce, and print the short report."""
     from migkit import reproduce
-    from migkit.report import report_text
+    from migkit.report import report_dict, report_text
 
+    output.check_file(arguments.json, "--json")
     output.check_folder(arguments.out, reproduce.REPORT_FILE)
     inputs = reproduce.find_inputs(
         arguments.captures, with_notebooks=not arguments.without_notebooks
     )
     with Progress() as progress:
         report = reproduce.reproduce(inputs, arguments.out, arguments.engine, progress.say)
-    print(report_text(report))
-    print(f"\nOpen {arguments.out / reproduce.PAGE_FILE}")
+    if arguments.json is not None:
+        output.write_json(report_dict(report), arguments.json)
+    if arguments.json != options.STANDARD_OUTPUT:
+        print(report_text(report))
+        print(f"\nOpen {arguments.out / reproduce.PAGE_FILE}")
     return 0

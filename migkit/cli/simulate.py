@@ -95,6 +95,11 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
         choices=("before", "after"),
         help="completion rule: before or after QEMU's rewrite of it (default: after)",
     )
+    _add_by_name(group)
+
+
+def _add_by_name(group: options.Container) -> None:
+    """Add what is given by QEMU's name of it."""
     group.add_argument(
         "--capability",
         dest="capabilities",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from migkit.evidence.boundaries import boundary_table
 from migkit.evidence.collect import Evidence, collect
 from migkit.evidence.commit import commit_scenario, commit_table, completion_trace, simulate_commit
-from migkit.evidence.cuts import cut_outcomes, lost_share_percent
+from migkit.evidence.cuts import cut_outcomes, unrecoverable_share_percent
 from migkit.evidence.pairs import find_pairs, pairs_table
 from migkit.evidence.service import service_table
 from migkit.evidence.tail import Tail, completion_tail
@@ -25,8 +25,8 @@ __all__ = [
     "completion_trace",
     "cut_outcomes",
     "find_pairs",
-    "lost_share_percent",
     "pairs_table",
     "service_table",
     "simulate_commit",
+    "unrecoverable_share_percent",
 ]

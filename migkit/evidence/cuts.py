@@ -106,6 +106,6 @@ def fate(cut: Migration) -> str:
     return AT_THE_SOURCE if earlier[-1] == "postcopy-device" else LOST
 
 
-def lost_share_percent(cuts: pd.DataFrame) -> float:
+def unrecoverable_share_percent(cuts: pd.DataFrame) -> float:
     """Return the share of the tried moments at which a cut loses the guest, in percent."""
     return float(100 * (cuts["fate"] == LOST).mean())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from migkit.evidence.cuts import lost_share_percent
+from migkit.evidence.cuts import unrecoverable_share_percent
 from migkit.evidence.pairs import RULES
 from migkit.evidence.tail import completion_tail
 from migkit.frame_rows import frame_rows
@@ -89,7 +89,7 @@ def _service_rows(services: pd.DataFrame, slow_name: str) -> list[dict[str, Any]
 
 
 def _cut_row(cuts: pd.DataFrame, slow_name: str) -> dict[str, Any]:
-    lost = {rule: lost_share_percent(cuts[cuts["rule"] == rule]) for rule in RULES}
+    lost = {rule: unrecoverable_share_percent(cuts[cuts["rule"] == rule]) for rule in RULES}
     moments = f"{len(cuts) // len(RULES)} cuts each, scenario of {slow_name}, simulated"
     return _row("2b", "share of postcopy in which a cut loses the guest", "%", lost, moments)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from migkit.evidence import Evidence, lost_share_percent
+from migkit.evidence import Evidence, unrecoverable_share_percent
 from migkit.evidence.pairs import RULES
 from migkit.validate import Validation
 
@@ -71,7 +71,7 @@ def verdict(evidence: Evidence) -> str:
     columns = ["pages_inside", "share_of_postcopy_pages_percent"]
     before, after = (recorded.loc[recorded["rule"] == rule, columns].max() for rule in RULES)
     lost, still_lost = (
-        lost_share_percent(evidence.cuts[evidence.cuts["rule"] == rule]) for rule in RULES
+        unrecoverable_share_percent(evidence.cuts[evidence.cuts["rule"] == rule]) for rule in RULES
     )
     moved_after = f"{int(after.iloc[0]):,}" if after.iloc[0] else "none"
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -34,6 +35,10 @@ _TITLES = {
     "tail_ms": "tail ms",
 }
 _NO_VALUE = "–"
+_SMALLEST = 0.001
+#: Figures wider than this are drawn for both columns of a paper.
+_SINGLE_COLUMN_PT = 300
+_STRIP_WIDTH, _STRIP_HEIGHT = 960, 26
 
 
 def table(frame: pd.DataFrame, *, monospace: bool = False) -> str:
@@ -92,13 +97,15 @@ def cell_text(value: Any) -> str:
 
     Examples
     --------
-    >>> cell_text(9627), cell_text(14.8179), cell_text(None), cell_text(True)
-    ('9,627', '14.8', '–', 'yes')
+    >>> cell_text(9627), cell_text(14.8179), cell_text(4e-05), cell_text(None), cell_text(True)
+    ('9,627', '14.8', '< 0.001', '–', 'yes')
     """
     if value is None:
         return _NO_VALUE
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and 0 < abs(value) < _SMALLEST:
+        return f"< {_SMALLEST}"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 or value == 0 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -131,15 +138,15 @@ def flatten(entries: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def picture(shown: Picture) -> str:
     """Put a figure into the page. As an image its names cannot clash with another figure's."""
-    data = base64.b64encode(shown.svg.read_bytes()).decode("ascii")
+    content = shown.svg.read_bytes()
+    data = base64.b64encode(content).decode("ascii")
     title = escape(shown.title)
+    width = re.search(rb'<svg[^>]* width="([\d.]+)pt"', content)
+    wide = ' class="wide"' if width and float(width[1]) > _SINGLE_COLUMN_PT else ""
     return (
-        f'<figure><img alt="{title}" src="data:image/svg+xml;base64,{data}">'
+        f'<figure{wide}><img alt="{title}" src="data:image/svg+xml;base64,{data}">'
         f"<figcaption>{title}</figcaption></figure>"
     )
-
-
-_STRIP_WIDTH, _STRIP_HEIGHT = 960, 26
 
 
 def cut_strips(cuts: pd.DataFrame) -> str:

@@ -98,10 +98,13 @@ def from_capture(capture: Capture) -> Observed:
     Returns
     -------
     Observed
-        From ``result.json`` and the source's trace log.
+        From ``result.json`` and the source's trace log. QEMU 10.0 has no trace point
+        ``ram_save_complete``: there that field is None.
     """
     outcome = capture.result["outcome"]
-    return from_summary(capture.summary, outcome, completion_lines(capture))
+    lines = completion_lines(capture)
+    without_trace_point = not lines and outcome == "completed"
+    return from_summary(capture.summary, outcome, None if without_trace_point else lines)
 
 
 def all_recordings(capture: Capture) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from io import StringIO
@@ -202,11 +204,31 @@ def test_progress_is_for_terminals_only() -> None:
         assert (stream.getvalue() == "") == (expected == "")
 
 
+SCRIPT = "import sys; from migkit.cli import main; sys.exit(main())"
+
+
+def test_an_interrupt_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
+    pipe = tmp_path / "slow.toml"
+    os.mkfifo(pipe)
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, "simulate", "--scenario", str(pipe), "--out", "result"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+        ) as process,
+        pipe.open("w"),
+    ):  # opens once the command waits for the scenario's text
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate()
+    assert (process.returncode, out, error) == (130, b"", b"migkit: interrupted\n")
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
 def test_a_reader_that_has_enough_ends_the_command_quietly() -> None:
-    script = "import sys; from migkit.cli import main; sys.exit(main())"
     words = [*SMALL, "--trace", "iso"]
     with subprocess.Popen(
-        [sys.executable, "-c", script, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
