@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from migkit import datasets
 from migkit.atomic import whole_folder
@@ -20,6 +22,9 @@ from migkit.evidence.commit import commit_inputs
 from migkit.provenance import file_sha256, provenance
 from migkit.report import Picture, Report, report_dict, report_html
 from migkit.validate import find_captures, validate
+
+if TYPE_CHECKING:
+    from nbclient import NotebookClient
 
 REPORT_FILE = "report.json"
 PAGE_FILE = "report.html"
@@ -176,9 +181,7 @@ def run_notebook(source: Path, target: Path, figures: Path) -> None:
         resources={"metadata": {"path": str(source.parent)}},
     )
     try:
-        client.execute(
-            env={**os.environ, "MIGKIT_FIGURES": str(figures)}, stderr=subprocess.DEVNULL
-        )
+        _execute(client, {**os.environ, "MIGKIT_FIGURES": str(figures)})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         last_line = _COLOUR.sub("", str(error)).strip().splitlines()[-1]
         raise ReproduceError.of(
@@ -186,6 +189,18 @@ def run_notebook(source: Path, target: Path, figures: Path) -> None:
         ) from error
     target.parent.mkdir(exist_ok=True)
     nbformat.write(notebook, target)
+
+
+def _execute(client: NotebookClient, environment: dict[str, str]) -> None:
+    """Execute in a thread, so that Ctrl-C reaches us and not the client's own handler."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running = pool.submit(client.execute, env=environment, stderr=subprocess.DEVNULL)
+        try:
+            running.result()
+        except KeyboardInterrupt:
+            if client.km is not None and client.km.provisioner is not None:
+                asyncio.run(client.km.provisioner.kill())
+            raise
 
 
 def _provenance(inputs: Inputs, engine: str) -> dict[str, Any]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -162,6 +166,25 @@ def test_a_failing_notebook_says_which_and_why(tmp_path: Path) -> None:
     source = notebook(tmp_path, "assert 1 == 2, 'the twin went astray'")
     with pytest.raises(ReproduceError, match=r"01_one\.ipynb.*the twin went astray"):
         run_notebook(source, tmp_path / "out" / source.name, tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_notebook_takes_its_kernel_with_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    source = notebook(tmp_path, f"open({str(pipe)!r}).read()")
+    script = (
+        "import pathlib, sys; from migkit.reproduce import run_notebook; "
+        "run_notebook(*map(pathlib.Path, sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", script, str(source), str(tmp_path / "out" / "x"), str(tmp_path)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
+        writer = os.open(pipe, os.O_WRONLY)  # opens once the cell waits in its read
+        process.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in process.communicate()[1]
+    with pytest.raises(BrokenPipeError):
+        os.write(writer, b"nobody reads any more")
+    os.close(writer)
     assert not (tmp_path / "out").exists()
 
 
