@@ -16,7 +16,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 STUBS = $(patsubst migkit/_engine/%.pyi,migkit._engine.%,$(wildcard migkit/_engine/*.pyi))
 ENGINE = $(wildcard migkit/_engine/*.pyx migkit/_engine/*.pxd)
 
-.PHONY: help reproduce test jupyter setup build lint types bench notebooks check clean FORCE
+.PHONY: help reproduce test jupyter setup build lint types figures bench notebooks check clean FORCE
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make lint        ruff, its formatter, cython-lint"
 	@echo "make types       mypy, and the stubs of the compiled modules against these"
 	@echo "make notebooks   no stored outputs, and each notebook runs"
+	@echo "make figures     the README's picture again, from reproduction/"
 	@echo "make bench       how fast the engine is on this machine"
 	@echo "make check       the same as make test"
 	@echo "make setup       only the environment in $(VENV)"
@@ -62,6 +63,9 @@ ifneq ($(NOTEBOOKS),)
 	$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS)
 	$(BIN)/python -m pytest -n $(JOBS) --nbmake --nbmake-timeout=900 $(NOTEBOOKS)
 endif
+
+figures: reproduce
+	cp reproduction/figures/01-tail.svg docs/figures/ram_save_complete.svg
 
 bench: build
 	@for script in $(SCRIPTS); do $(BIN)/python "$$script" || exit 1; done
