@@ -113,7 +113,18 @@ def test_the_table_names_what_is_not_simulated_and_fits_a_terminal() -> None:
     table = validation_table(Validation((A, B, CANCELLED, UNKNOWN)))
     assert "not simulated: multifd" in table
     assert "completed (twin: failed)" in table
+    assert "not simulated   d: multifd" in table
     assert max(map(len, table.splitlines())) <= 120
+
+
+def test_the_table_stays_narrow_with_long_names() -> None:
+    real = Observed("completed", 100000, 9999, 100, 10**12, 0, 0, 1, 1, ((99999, 0), (0, 1)))
+    missing = Prediction(None, ("background-snapshot", "dirty-bitmaps", "multifd"))
+    many = Comparison("a-very-long-name-of-a-capture-that-goes-on", real, {}, missing)
+    twin = comparison("a-very-long-name-of-a-capture-that-goes-on", real, real)
+    table = validation_table(Validation((many, twin)))
+    assert max(map(len, table.splitlines())) <= 120
+    assert all(name in table for name in missing.not_simulated)
 
 
 def test_captures_are_found_once_and_in_order(tmp_path: Path) -> None:

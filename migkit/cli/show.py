@@ -39,7 +39,7 @@ def rounds_table(migration: Migration) -> str:
     rounds = migration.rounds
     if rounds.empty:
         return "no dirty-bitmap sync"
-    shown = pd.DataFrame({"at s": rounds["t_ns"] / 1e9, "sync": rounds["reason"].astype(str)})
+    shown = pd.DataFrame({"at s": rounds["t_ns"] / 1e9, "reason": rounds["reason"].astype(str)})
     shown["took ms"] = (rounds["end_ns"] - rounds["t_ns"]) / 1e6
     sizes = rounds.assign(
         sent_mib=rounds["transferred_bytes"] / MIB,

@@ -6,6 +6,7 @@ import argparse
 
 from migkit.cli import options, output
 from migkit.cli.inputs import scenario_of, stamp_of
+from migkit.cli.terminal import Progress
 from migkit.workload_text import FORMS
 
 _EPILOG = f"""\
@@ -129,6 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from migkit.simulate import simulate
 
-    migration = simulate(scenario, engine=arguments.engine)
+    with Progress() as progress:
+        migration = simulate(scenario, engine=arguments.engine, progress=progress.virtual_time)
     output.deliver(migration, arguments, stamp_of(arguments))
     return 0

@@ -43,6 +43,10 @@ class Progress:
         """Show that one of several is being worked on."""
         self._write(f"[{position}/{number}] {name}")
 
+    def virtual_time(self, t_ns: int) -> None:
+        """Show how far a simulation is."""
+        self._write(f"simulated {t_ns / 1e9:.1f} s")
+
     def say(self, text: str) -> None:
         """Finish the line of the last thing with its time, and begin a new one."""
         self._finish()

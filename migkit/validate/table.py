@@ -11,6 +11,8 @@ from migkit.validate.observed import Outcome
 
 WIDTH = 120
 NO_VALUE = "-"
+_NAME_WIDTH = 29
+_ENDING_WIDTH = 22
 
 
 def validation_table(validation: Validation) -> str:
@@ -34,18 +36,21 @@ def validation_table(validation: Validation) -> str:
 
 def _row(item: Comparison) -> dict[str, str]:
     missing = ", ".join(item.prediction.not_simulated)
+    ending = f"not simulated: {missing}" if missing else _ending(item)
     return {
-        "capture": item.name,
-        "ending": f"not simulated: {missing}" if missing else _ending(item),
-        "total ms": _text(item.real_median("total_time_ms")),
-        "twin": _text(item.twin.total_time_ms),
+        "capture": _cut(item.name, _NAME_WIDTH),
+        "ending": _cut(ending, _ENDING_WIDTH),
+        "total ms": _pair(item, "total_time_ms"),
         "err %": _percent(item.absolute_percentage_error("total_time_ms")),
         "down ms": _pair(item, "downtime_ms"),
         "syncs": _pair(item, "dirty_sync_count"),
-        "precopy B": _text(item.real.precopy_bytes),
-        "off by": _signed(_difference(item, "precopy_bytes")),
+        "precopy B": _signed(_difference(item, "precopy_bytes")),
         "complete": f"{_first_dirty(item.real)}:{_first_dirty(item.twin)}",
     }
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _ending(item: Comparison) -> str:
@@ -55,8 +60,10 @@ def _ending(item: Comparison) -> str:
 
 def _short(outcome: Outcome) -> str:
     if isinstance(outcome, dict):
-        return ", ".join(f"{states['source']}" for states in outcome.values())
-    return NO_VALUE if outcome is None else outcome.split(" at ")[0]
+        return ", ".join(_short(states["source"]) for states in outcome.values())
+    if outcome is None:
+        return NO_VALUE
+    return outcome.split(" at ")[0].removeprefix("postcopy-")
 
 
 def _difference(item: Comparison, number: str) -> int | None:
@@ -87,9 +94,14 @@ def _percent(value: float | None) -> str:
 
 def _summary_lines(summary: dict[str, Any]) -> list[str]:
     lines = [
-        "total and down are the median of all recordings of a scenario, other values those of "
-        "the capture; pairs are recording:twin; complete is dirty at the first ram_save_complete",
+        "pairs are recording:twin; total, down and syncs are the median of all recordings of a "
+        "scenario; precopy B is the twin's difference in bytes to the capture itself; complete is "
+        "dirty at the first ram_save_complete",
         f"{summary['captures']} captures, {summary['simulated']} simulated",
+        *(
+            f"not simulated   {name}: {', '.join(missing)}"
+            for name, missing in summary["not_simulated"].items()
+        ),
         f"total time      median error {_percent(summary['total_time_median_ape_percent'])} %, "
         f"largest {_percent(summary['total_time_max_ape_percent'])} % "
         f"({summary['total_time_compared']} compared)",
