@@ -112,7 +112,7 @@ def test_the_json_holds_both_sides_and_null_where_one_has_no_value() -> None:
 def test_the_table_names_what_is_not_simulated_and_fits_a_terminal() -> None:
     table = validation_table(Validation((A, B, CANCELLED, UNKNOWN)))
     assert "not simulated: multifd" in table
-    assert "completed (twin: failed)" in table
+    assert "completed:failed" in table
     assert "not simulated   d: multifd" in table
     assert max(map(len, table.splitlines())) <= 120
 

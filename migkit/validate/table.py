@@ -55,7 +55,7 @@ def _cut(text: str, width: int) -> str:
 
 def _ending(item: Comparison) -> str:
     real, twin = _short(item.real.outcome), _short(item.twin.outcome)
-    return real if item.exact("outcome") else f"{real} (twin: {twin})"
+    return real if item.exact("outcome") else f"{real}:{twin}"
 
 
 def _short(outcome: Outcome) -> str:
