@@ -12,7 +12,7 @@ import re
 from io import BytesIO
 from typing import Final
 
-from fontTools import subset  # type: ignore[import-untyped]
+from fontTools import subset  # type: ignore[import-untyped]  # matplotlib brings it
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from matplotlib.font_manager import FontProperties, findfont
 
