@@ -2,10 +2,9 @@
 
 from functools import cache
 
-from migkit.results import Migration
-
 import migkit
 from migkit import datasets
+from migkit.results import Migration
 
 
 @cache
