@@ -4,6 +4,10 @@ from typing import Any, final
 
 from migkit._engine.bitmap import Bitmap
 
+DRAWS_PER_FILLED_PAGE: int
+NS_PER_MS: int
+NS_PER_S: int
+
 @final
 class Writer:
     """The writes of one guest, taken in order; made by `make_writer`."""
