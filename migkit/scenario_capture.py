@@ -78,7 +78,7 @@ def _scenario(values: Mapping[str, Any]) -> Scenario:
         parameters=MigrationParameters.from_qmp(values["parameters"]),
         timeline=tuple(_timeline_item(item) for item in values["timeline"]),
         host=host,
-        link=_link(host.link, values.get("transport", {})),
+        link=_link(host, values.get("transport", {})),
         completion_rule=values["qemu"]["completion_rule"],
         qemu_version=values["qemu"]["version"],
         name=values["name"],
@@ -114,9 +114,10 @@ def _guest(values: Mapping[str, Any], workload: Workload) -> Guest:
     return Guest(memory_bytes, tuple(blocks), known.always_dirty_pages)
 
 
-def _link(link: Link, transport: Mapping[str, Any]) -> Link:
-    rate = transport.get("relay_bytes_per_s", 0)
-    return dataclasses.replace(link, bandwidth_bytes_per_s=rate) if rate else link
+def _link(host: HostProfile, transport: Mapping[str, Any]) -> Link:
+    """Return the machine's own link, or the relay's: slower than the rate it is told."""
+    rate = transport.get("relay_bytes_per_s", 0) * host.relay_percent // 100
+    return dataclasses.replace(host.link, bandwidth_bytes_per_s=rate) if rate else host.link
 
 
 def _timeline_item(values: Mapping[str, Any]) -> TimelineItem:

@@ -98,7 +98,9 @@ TIMELINES = st.lists(
 
 LINKS = st.builds(Link, COSTS, COSTS, COSTS, COSTS)
 COST_FIELDS = [
-    item.name for item in dataclasses.fields(HostProfile) if item.name.endswith(("_ns", "_ps"))
+    item.name
+    for item in dataclasses.fields(HostProfile)
+    if item.name.endswith(("_ns", "_ps", "_percent"))
 ]
 HOSTS = st.builds(
     HostProfile,

@@ -71,7 +71,9 @@ def test_capture_is_read_from_its_scenario_file_alone(capture_folder, tmp_path):
 
 def test_a_relay_is_a_link_and_its_end_a_cut(capture_folder):
     scenario = Scenario.from_capture(capture_folder("cut-same-moment-after"))
-    assert scenario.link.bandwidth_bytes_per_s == 150_000_000
+    # What it is told, times the share that a relay carries which sleeps between pieces.
+    assert scenario.link.bandwidth_bytes_per_s == 150_000_000 * scenario.host.relay_percent // 100
+    assert 0 < scenario.host.relay_percent < 100
     assert scenario.link.recovery_bandwidth_bytes_per_s == 0
     assert [(item.command, item.side) for item in scenario.timeline] == [
         ("migrate-start-postcopy", "source"),
