@@ -52,7 +52,21 @@ cdef int64_t sync_cost_ns(World w, SyncReason reason) noexcept nogil:
         w.exact_syncs += 1
         if w.exact_syncs == 1:
             cost += w.host.sync_first_ns
-    return cost
+    return cost + sleeping_vcpu_ns(w)
+
+
+cdef int64_t sleeping_vcpu_ns(World w) noexcept nogil:
+    """Return how long a throttled vCPU still sleeps: a sync waits until it passes a safe point.
+
+    From each tick on it sleeps, then runs for 10 ms (cpu-throttle.c). A stopped VM is awake.
+    """
+    cdef int64_t into
+    if w.throttle_percentage == 0 or not w.vm_running:
+        return 0
+    if w.t < w.throttle_tick_ns:    # still in the slice of the step before
+        return max(w.throttle_sleep_end_ns - w.t, 0)
+    into = (w.t - w.throttle_tick_ns) % decisions.throttle_period_ns(w.throttle_percentage)
+    return max(decisions.throttle_sleep_ns(w.throttle_percentage) - into, 0)
 
 
 cdef void close_period(World w) noexcept nogil:
@@ -75,11 +89,24 @@ cdef void close_period(World w) noexcept nogil:
 cdef void throttle_guest_down(World w, int64_t threshold, int64_t dirty) noexcept nogil:
     """Take another step of auto-converge (migration_trigger_throttle)."""
     w.emit(EVENT_MIGRATION_THROTTLE)
+    next_slice(w)
     w.throttle_percentage = decisions.throttle_step(
         w.throttle_percentage, w.cpu_throttle_initial, w.cpu_throttle_increment,
         w.cpu_throttle_tailslow, w.max_cpu_throttle, threshold, dirty,
     )
     w.emit(EVENT_CPU_THROTTLE_SET, w.throttle_percentage)
+
+
+cdef void next_slice(World w) noexcept nogil:
+    """Find the tick from which a new percentage holds: the next one, or now for the first."""
+    cdef int64_t period, began
+    if w.throttle_percentage == 0:
+        w.throttle_tick_ns = w.t
+    elif w.t >= w.throttle_tick_ns:
+        period = decisions.throttle_period_ns(w.throttle_percentage)
+        began = w.t - (w.t - w.throttle_tick_ns) % period
+        w.throttle_sleep_end_ns = began + decisions.throttle_sleep_ns(w.throttle_percentage)
+        w.throttle_tick_ns = began + period
 
 
 cdef void timer_sync(World w) noexcept nogil:

@@ -132,6 +132,7 @@ cdef class World:
     cdef int64_t dirty_sync_count, last_sync_ms, exact_syncs, period_dirty_pages
     cdef int64_t period_transferred, dirty_bytes_last_sync, dirty_pages_rate
     cdef int64_t dirty_rate_high_count, throttle_percentage, timer_ns, timer_previous_count
+    cdef int64_t throttle_tick_ns, throttle_sleep_end_ns
     # guest
     cdef bint vm_running
     cdef int64_t guest_run_ns, guest_mark_ns, guest_progress_ns

@@ -57,7 +57,20 @@ def sync_cost_ns(w: World, reason: SyncReason) -> int:
         w.exact_syncs += 1
         if w.exact_syncs == 1:
             cost += host.sync_first_ns
-    return cost
+    return cost + sleeping_vcpu_ns(w)
+
+
+def sleeping_vcpu_ns(w: World) -> int:
+    """Return how long a throttled vCPU still sleeps: a sync waits until it passes a safe point.
+
+    From each tick on it sleeps, then runs for 10 ms (cpu-throttle.c). A stopped VM is awake.
+    """
+    if w.throttle_percentage == 0 or not w.vm_running:
+        return 0
+    if w.t < w.throttle_tick_ns:  # still in the slice of the step before
+        return max(w.throttle_sleep_end_ns - w.t, 0)
+    into = (w.t - w.throttle_tick_ns) % decisions.throttle_period_ns(w.throttle_percentage)
+    return max(decisions.throttle_sleep_ns(w.throttle_percentage) - into, 0)
 
 
 def close_period(w: World) -> None:
@@ -80,6 +93,7 @@ def throttle_guest_down(w: World, threshold_bytes: int, dirty_bytes: int) -> Non
     """Take another step of auto-converge (migration_trigger_throttle)."""
     plan = w.plan
     w.emit(Event.MIGRATION_THROTTLE)
+    next_slice(w)
     w.throttle_percentage = decisions.throttle_step(
         w.throttle_percentage,
         plan.cpu_throttle_initial,
@@ -90,6 +104,17 @@ def throttle_guest_down(w: World, threshold_bytes: int, dirty_bytes: int) -> Non
         dirty_bytes,
     )
     w.emit(Event.CPU_THROTTLE_SET, w.throttle_percentage)
+
+
+def next_slice(w: World) -> None:
+    """Find the tick from which a new percentage holds: the next one, or now for the first."""
+    if w.throttle_percentage == 0:
+        w.throttle_tick_ns = w.t
+    elif w.t >= w.throttle_tick_ns:
+        period = decisions.throttle_period_ns(w.throttle_percentage)
+        began = w.t - (w.t - w.throttle_tick_ns) % period
+        w.throttle_sleep_end_ns = began + decisions.throttle_sleep_ns(w.throttle_percentage)
+        w.throttle_tick_ns = began + period
 
 
 def timer_sync(w: World) -> None:

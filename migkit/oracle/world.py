@@ -118,6 +118,8 @@ class World:
         self.dirty_pages_rate = 0
         self.dirty_rate_high_count = 0
         self.throttle_percentage = 0
+        self.throttle_tick_ns = 0  # from here on the vCPU sleeps and runs by that percentage
+        self.throttle_sleep_end_ns = 0  # end of the sleep before that tick
         self.timer_ns = -1
         self.timer_previous_count = 0
         self.queue: deque[int] = deque()
