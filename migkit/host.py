@@ -115,8 +115,9 @@ class HostProfile:
         Period of auto-converge's own sync.
     pass_ns, section_ns, sweep_ns, write_ns : int
         One pass of the loop; one section's frame; a sweep that finds nothing; one write.
-    normal_page_ns, zero_page_ns : int
-        Source: one page tested and queued; one page found zero.
+    normal_page_ns, sparse_page_ns, zero_page_ns : int
+        Source: one page tested and queued, in the first sweep; in a later one, where the dirty
+        pages lie scattered; one page found zero.
     destination_page_ns, first_touch_page_ns, destination_zero_page_ns : int
         Destination: a page it had before; one it had not; a zero page.
     sync_fixed_ns, sync_first_ns : int
@@ -167,6 +168,7 @@ class HostProfile:
     sweep_ns: int
     write_ns: int
     normal_page_ns: int
+    sparse_page_ns: int
     zero_page_ns: int
     destination_page_ns: int
     first_touch_page_ns: int

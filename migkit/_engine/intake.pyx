@@ -32,6 +32,7 @@ cdef int take_host(World w, host) except -1:
     w.host.sweep_ns = host.sweep_ns
     w.host.write_ns = host.write_ns
     w.host.normal_page_ns = host.normal_page_ns
+    w.host.sparse_page_ns = host.sparse_page_ns
     w.host.zero_page_ns = host.zero_page_ns
     w.host.first_touch_page_ns = host.first_touch_page_ns
     w.host.destination_page_ns = host.destination_page_ns

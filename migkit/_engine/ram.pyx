@@ -127,7 +127,7 @@ cdef int64_t save_normal_run(
         return save_one(w, block, page)
     sent = take(w.bmap, w.zero, page, end, wanted, &after, &kind)
     w.dirty_pages -= sent
-    w.t += sent * w.host.normal_page_ns
+    w.t += sent * page_cost_ns(w)
     w.batch_service_ns += sent * page_service_ns(w)
     w.normal_pages += sent
     count_ram_bytes(w, sent * (RECORD_HEADER_BYTES + PAGE_BYTES))
@@ -176,13 +176,20 @@ cdef int64_t save_one(World w, int block, int64_t page) noexcept nogil:
         count_ram_bytes(w, header + 1)
         put(w, header + 1)
         return 1
-    w.t += w.host.normal_page_ns
+    w.t += page_cost_ns(w)
     w.batch_service_ns += page_service_ns(w)
     w.normal_pages += 1
     count_ram_bytes(w, header + PAGE_BYTES)
     put(w, header)
     put_page(w)
     return 1
+
+
+cdef int64_t page_cost_ns(World w) noexcept nogil:
+    """Return what the source needs for a page; after the first sweep they lie scattered."""
+    if w.swept and not w.in_postcopy():
+        return w.host.sparse_page_ns
+    return w.host.normal_page_ns
 
 
 cdef int64_t page_service_ns(World w) noexcept nogil:

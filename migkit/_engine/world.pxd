@@ -24,6 +24,7 @@ cdef struct Host:
     int64_t sweep_ns
     int64_t write_ns
     int64_t normal_page_ns
+    int64_t sparse_page_ns
     int64_t zero_page_ns
     int64_t first_touch_page_ns
     int64_t destination_page_ns

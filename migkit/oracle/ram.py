@@ -113,12 +113,18 @@ def save_page(w: World, block: int, page: int) -> None:
         count_ram_bytes(w, header + 1)
         put(w, header + 1)
         return
-    w.t += host.normal_page_ns
+    w.t += page_cost_ns(w)
     w.batch_service_ns += page_service_ns(w)
     w.normal_pages += 1
     count_ram_bytes(w, header + PAGE_BYTES)
     put(w, header)
     put_page(w)
+
+
+def page_cost_ns(w: World) -> int:
+    """Return what the source needs for a page; after the first sweep they lie scattered."""
+    host = w.plan.host
+    return host.sparse_page_ns if w.swept and not w.in_postcopy else host.normal_page_ns
 
 
 def page_service_ns(w: World) -> int:

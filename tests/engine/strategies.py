@@ -35,6 +35,7 @@ def hosts(draw: st.DrawFn) -> HostProfile:
     }
     # Slow pages make many passes and many faults; not slower than 60 us.
     odd["normal_page_ns"] = draw(st.integers(1, 60_000))
+    odd["sparse_page_ns"] = draw(st.integers(1, 60_000))
     odd["place_page_ns"] = draw(st.integers(1, 60_000))
     return dataclasses.replace(profile, **odd)
 
