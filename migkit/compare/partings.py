@@ -118,7 +118,7 @@ def _of_frame(
                 "unit": quantity.unit,
                 "real": _text(frame[f"{quantity.name}_real"].iloc[row]),
                 "twin": _text(frame[f"{quantity.name}_twin"].iloc[row]),
-                "difference": int(difference.iloc[row]),
+                "difference": _whole(difference.iloc[row]),
             }
     lacking = np.flatnonzero((frame["parts"] == "rows").to_numpy(dtype=bool))
     if len(lacking):
@@ -158,7 +158,7 @@ def _of_counters(counters: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 "unit": line.unit,
                 "real": line.real,
                 "twin": line.twin,
-                "difference": int(line.difference),
+                "difference": _whole(line.difference),
             }
 
 
@@ -180,24 +180,24 @@ def first_of(partings: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> Part
     if partings.empty:
         return None
     line = partings.iloc[0]
-    iteration, row = _whole(line["iteration"]), _whole(line["row"])
+    iteration, difference = _whole(line["iteration"]), _whole(line["difference"])
     if line["frame"] == "counters":
         apart = _at_the_end(frames["counters"])
     else:
         apart = _in_pass(frames["iterations"], iteration)
     if line["unit"] == "pages":
-        apart["pages"] = _whole(line["difference"])
-    if line["counter"] == "t_ns":
-        apart["microseconds"] = int(line["difference"]) / 1000
+        apart["pages"] = difference
+    if line["counter"] == "t_ns" and difference is not None:
+        apart["microseconds"] = difference / 1000
     return Parting(
         iteration=iteration,
         t_ns=_whole(line["t_ns"]),
         frame=line["frame"],
         counter=line["counter"],
-        row=row,
+        row=_whole(line["row"]),
         real=_text(line["real"]),
         twin=_text(line["twin"]),
-        difference=_whole(line["difference"]),
+        difference=difference,
         **apart,
     )
 

@@ -40,7 +40,8 @@ def sentence(comparison: Comparison) -> str:
             for name, told in names.items()
         ]
         grain = format_duration(comparison.tolerance_ns)
-        return f"{pair} do not part in {', '.join(compared)} (times within {grain})."
+        told = f"{compared[0]}, {compared[1]} and {compared[2]}"
+        return f"{pair} do not part in {told} (times within {grain})."
     return f"{pair} part {_place(comparison, first)}, {_what(first)}{_pages(comparison)}."
 
 

@@ -34,4 +34,5 @@ def parting(comparison: Comparison) -> Figure:
         for ax, panel in zip(panels, draw, strict=True):
             panel(comparison, ax=ax)
             ax.label_outer()
+        figure.align_ylabels(panels)
     return figure

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
+from matplotlib.ticker import FuncFormatter
 
-from migkit.plot.axes import empty, label, plain_log, to_mib, to_ms, to_s
+from migkit.plot.axes import empty, label, plain_log, plain_number, to_mib, to_ms, to_s
 from migkit.plot.rounds import pending_frame
 from migkit.style import FAINT, INK, PALE, line_of, phase_colour, side_colour
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from migkit.compare import Comparison
 
 _KIB: Final = 1024
+_LEGEND: Final[dict[str, Any]] = {
+    "fontsize": 6.0,
+    "facecolor": "white",
+    "edgecolor": "none",
+    "framealpha": 0.9,
+    "borderpad": 0.2,
+}
+# What the label at the parting calls a column whose name says little outside its frame.
+_CALLED: Final = {"t_ns": "time", "rows": "length"}
 
 
 def window_frame(comparison: Comparison) -> pd.DataFrame:
@@ -73,7 +83,7 @@ def pending_of_both(comparison: Comparison, *, ax: Axes) -> Axes:
         ax.plot(to_s(shown["t_ns"]), to_mib(shown["pending_bytes"]), label=name, **line)
     ax.set_xlim(left=0)
     plain_log(ax.yaxis)
-    ax.legend(loc="lower left", fontsize=6.5, frameon=False)
+    ax.legend(loc="lower left", **_LEGEND)
     return mark_parting(comparison, ax=ax, text=True)
 
 
@@ -106,7 +116,7 @@ def window_times(comparison: Comparison, *, ax: Axes) -> Axes:
         linewidth=1.0,
         label="summed",
     )
-    ax.legend(loc="best", fontsize=6.0, frameon=False, ncols=3, handlelength=1.2)
+    ax.legend(loc="best", ncols=3, handlelength=1.2, **_LEGEND)
     return mark_parting(comparison, ax=ax)
 
 
@@ -130,9 +140,10 @@ def window_bytes(comparison: Comparison, *, ax: Axes) -> Axes:
     if frame.empty:
         return empty(ax, "no window is known of both")
     _stems(to_s(frame["t_ns"]), frame["more_bytes"] / _KIB, "each window", ax)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: plain_number(value)))
     if not frame["more_bytes"].any():
-        ax.set_ylim(-1, 1)
-        empty(ax, "the same in each of the windows")
+        ax.set(ylim=(-1, 1), yticks=[0])
+        ax.text(0.5, 0.6, "the same in every window", transform=ax.transAxes, ha="center")
     return mark_parting(comparison, ax=ax)
 
 
@@ -156,23 +167,23 @@ def mark_parting(comparison: Comparison, *, ax: Axes, text: bool = False) -> Axe
     marks = {"first": comparison.first, "pages": comparison.first_pages}
     if marks["first"] == marks["pages"]:
         del marks["pages"]
-    for height, (what, parting) in zip((0.98, 0.84), marks.items(), strict=False):
+    taken_s = float("-inf")
+    for what, parting in marks.items():
         if parting is None or parting.t_ns is None:
             continue
         at_s = float(to_s(parting.t_ns))
         ax.axvline(at_s, color=INK, linewidth=0.7, linestyle=(0, (1, 1.2)), zorder=2)
         if text:
-            said = "pages part" if what == "pages" else f"{parting.counter} parts"
+            name = _CALLED.get(parting.counter, parting.counter)
+            said = "pages part" if what == "pages" else f"{name} parts"
             towards = -3 if at_s > 0.5 * ax.dataLim.xmax else 3
-            place = ax.get_xaxis_transform()
-            under = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-            label(
-                ax, said, (at_s, height), (towards, 0), xycoords=place, va="top", bbox=under,
-                zorder=7,
-            )  # fmt: skip
+            # A second label near the first one stands above it.
+            height = 1.1 if at_s - taken_s < 0.5 * ax.dataLim.xmax else 1.02
+            taken_s, place = at_s, ax.get_xaxis_transform()
+            label(ax, said, (at_s, height), (towards, 0), xycoords=place, va="bottom")
     return ax
 
 
-def _stems(at_s: object, amounts: object, name: str, ax: Axes) -> None:
+def _stems(at_s: Any, amounts: Any, name: str, ax: Axes) -> None:
     ax.axhline(0, color=FAINT, linewidth=0.6, zorder=1)
-    ax.vlines(at_s, 0, amounts, color=phase_colour("precopy"), linewidth=1.0, label=name)  # type: ignore[arg-type]
+    ax.vlines(at_s, 0, amounts, color=phase_colour("precopy"), linewidth=1.0, label=name)
