@@ -79,7 +79,8 @@ def pending_of_both(comparison: Comparison, *, ax: Axes) -> Axes:
         frame = pending_frame(run)
         shown = frame[frame["pending_bytes"] > 0]
         line = line_of(kind, phase_colour("precopy"), over=kind == "simulated")
-        name = "real" if kind == "recorded" else "twin"
+        alike = comparison.real.name == comparison.twin.name
+        name = run.name if not alike else "real" if kind == "recorded" else "twin"
         ax.plot(to_s(shown["t_ns"]), to_mib(shown["pending_bytes"]), label=name, **line)
     ax.set_xlim(left=0)
     plain_log(ax.yaxis)
@@ -116,7 +117,9 @@ def window_times(comparison: Comparison, *, ax: Axes) -> Axes:
         linewidth=1.0,
         label="summed",
     )
-    ax.legend(loc="best", ncols=3, handlelength=1.2, **_LEGEND)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.3 * (high - low))  # room for the legend
+    ax.legend(loc="upper left", ncols=3, handlelength=1.2, **_LEGEND)
     return mark_parting(comparison, ax=ax)
 
 
