@@ -83,7 +83,8 @@ def pending_of_both(comparison: Comparison, *, ax: Axes) -> Axes:
         name = run.name if not alike else "real" if kind == "recorded" else "twin"
         ax.plot(to_s(shown["t_ns"]), to_mib(shown["pending_bytes"]), label=name, **line)
     ax.set_xlim(left=0)
-    plain_log(ax.yaxis)
+    if ax.dataLim.y1 > 0:
+        plain_log(ax.yaxis)
     ax.legend(loc="lower left", **_LEGEND)
     return mark_parting(comparison, ax=ax, text=True)
 

@@ -1,5 +1,7 @@
 """Two runs that part: what is drawn is what the comparison says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -32,7 +34,8 @@ def test_both_runs_are_drawn_and_the_partings_marked(parted: Comparison, ax: Axe
     marked = [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
     assert marked == pytest.approx([parted.first.t_ns / 1e9, parted.first_pages.t_ns / 1e9])
     said = [text.get_text() for text in ax.texts]
-    assert said == ["threshold_size_bytes parts", "pages part"]
+    name = {"t_ns": "time"}.get(parted.first.counter, parted.first.counter)
+    assert said == [f"{name} parts", "pages part"]
 
 
 def test_each_window_has_its_stem(parted: Comparison, ax: Axes) -> None:
@@ -42,8 +45,8 @@ def test_each_window_has_its_stem(parted: Comparison, ax: Axes) -> None:
     assert tops == pytest.approx((frame["longer_ns"] / 1e6).tolist())
 
 
-def test_bytes_that_are_the_same_are_said_to_be(parted: Comparison, ax: Axes) -> None:
-    plot.window_bytes(parted, ax=ax)
+def test_bytes_that_are_the_same_are_said_to_be(ax: Axes) -> None:
+    plot.window_bytes(compare(simulated(), simulated()), ax=ax)
     assert [text.get_text() for text in ax.texts] == ["the same in every window"]
 
 
@@ -66,3 +69,19 @@ def test_the_figure_is_one_column_wide(parted: Comparison) -> None:
     assert figure.get_figwidth() == pytest.approx(8.5 * style.CM)
     assert len(figure.axes) == 3
     assert figure.axes[0].get_ylabel() == "pending (MiB)"
+
+
+@pytest.mark.parametrize("name", ["v11.1-precopy-hot", "v10.0-postcopy-uniform", "idle"])
+def test_logs_of_any_version_are_drawn(name: str) -> None:
+    figure = figures.parting(compare(datasets.capture_folder(name)))
+    figure.canvas.draw()
+    assert len(figure.axes[0].get_legend().get_texts()) == 2
+
+
+def test_a_log_without_times_is_said_to_have_none(tmp_path: Path) -> None:
+    log = tmp_path / "bare.log"
+    log.write_text(simulated().to_trace_log(form="bare"), encoding="utf-8")
+    figure = figures.parting(compare(simulated(), log))
+    figure.canvas.draw()
+    assert figure.axes[0].texts[0].get_text() == "the log of bare has no times"
+    assert figure.axes[1].texts[0].get_text() == "no window is known of both"
