@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from migkit import datasets, errors, figures, plot, schema, style, units, workloads
     from migkit.capabilities import Capabilities
     from migkit.capture import read_capture, read_trace_log
+    from migkit.compare import compare
     from migkit.errors import MigkitError
     from migkit.explorer import explore
     from migkit.guest import Guest
@@ -47,6 +48,7 @@ __all__ = [
     "Scenario",
     "TimelineItem",
     "__version__",
+    "compare",
     "datasets",
     "errors",
     "explore",
@@ -74,6 +76,7 @@ _HOME = {
     "RamBlock": "ram_block",
     "Scenario": "scenario",
     "TimelineItem": "timeline",
+    "compare": "compare",
     "explore": "explorer",
     "read_capture": "capture",
     "read_trace_log": "capture",

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from migkit.cli import options, read, reproduce, scenarios, simulate, validate
+from migkit.cli import compare, options, read, reproduce, scenarios, simulate, validate
 from migkit.errors import EngineError, MigkitError, ReproduceError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -30,6 +30,7 @@ examples:
   migkit simulate --memory 8GiB --bandwidth 10Gbit/s --workload uniform:20000 --postcopy-at 3s
   migkit read captures/postcopy-hot-before
   migkit validate captures --json validation.json
+  migkit compare captures/precopy-hot-tight
   migkit reproduce --out reproduction/
 """
 
@@ -45,7 +46,7 @@ def build_parser() -> options.Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for module in (simulate, reproduce, validate, read, scenarios):
+    for module in (simulate, reproduce, validate, compare, read, scenarios):
         module.add_parser(commands)
     return parser
 

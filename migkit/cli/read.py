@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from migkit.cli import options, output
-from migkit.errors import CaptureError
-
-if TYPE_CHECKING:
-    from migkit.results import Migration
 
 _EPILOG = """\
 PATH is a capture (a folder with scenario.json, result.json and trace logs), a trace log of QEMU
@@ -41,38 +36,10 @@ def add_parser(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read and show."""
+    from migkit.compare import read_run
+
     output.check_file(arguments.json, "--json")
     output.check_folder(arguments.out, output.RECORD_FILE)
-    migration = read_any(arguments.path)
+    migration = read_run(arguments.path)
     output.deliver(migration, arguments)
     return 0
-
-
-def read_any(path: Path) -> Migration:
-    """Read a capture, a trace log or stored tables, whichever the path is.
-
-    Parameters
-    ----------
-    path : Path
-        A file or a folder.
-
-    Returns
-    -------
-    Migration
-        What was recorded.
-
-    Raises
-    ------
-    CaptureError
-        If nothing is there, or it is none of the three.
-    """
-    from migkit.capture import read_capture, read_trace_log
-    from migkit.results import Migration
-
-    if path.is_file():
-        return read_trace_log(path)
-    if (path / output.RECORD_FILE).is_file():
-        return Migration.load(path)
-    if not path.is_dir():
-        raise CaptureError.of(f"read {path}", "no such file or folder", "name a capture or a log")
-    return read_capture(path)

@@ -10,6 +10,7 @@ from migkit.figures.convergence import (
     twin_beside_recording,
     where_bytes_went,
 )
+from migkit.figures.parting import parting
 from migkit.figures.rewrite import connection_cut, decision_map, pages_in_save_complete, tails
 from migkit.figures.saving import SavedFigure, save
 
@@ -21,6 +22,7 @@ __all__ = [
     "cost",
     "decision_map",
     "pages_in_save_complete",
+    "parting",
     "rounds",
     "save",
     "tails",

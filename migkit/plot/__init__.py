@@ -12,6 +12,13 @@ from migkit.plot.dirtying import dirtying_frame
 from migkit.plot.dumbbell import dumbbell, pages_inside, save_complete_frame
 from migkit.plot.faults import arrivals, arrivals_frame, fault_latency, latency_frame
 from migkit.plot.lanes import lanes, state_spans, vm_spans
+from migkit.plot.parting import (
+    mark_parting,
+    pending_of_both,
+    window_bytes,
+    window_frame,
+    window_times,
+)
 from migkit.plot.rounds import pending_frame, rounds, rounds_frame, windows
 from migkit.plot.stacked_bytes import bytes_frame, stacked_bytes
 from migkit.plot.staircase import sending_bandwidth, staircase, staircase_frame
@@ -31,8 +38,10 @@ __all__ = [
     "guest_loss_s",
     "lanes",
     "latency_frame",
+    "mark_parting",
     "pages_inside",
     "pending_frame",
+    "pending_of_both",
     "rounds",
     "rounds_frame",
     "save_complete_frame",
@@ -45,5 +54,8 @@ __all__ = [
     "tail_frame",
     "tail_top_mib",
     "vm_spans",
+    "window_bytes",
+    "window_frame",
+    "window_times",
     "windows",
 ]

@@ -61,12 +61,12 @@ def pending_frame(migration: Migration) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``t_ns`` and ``pending_bytes`` (int64), a row for each estimate and, where the
-        loop asked for it, one more for the exact value.
+        Columns ``t_ns`` and ``pending_bytes`` (int64), a row for each known estimate and, where
+        the loop asked for it, one more for the exact value.
     """
     asked = migration.iterations
     columns = ["t_ns", "pending_bytes"]
-    estimate = asked[["t_ns", "pending_estimate_bytes"]].set_axis(columns, axis=1)
+    estimate = asked[["t_ns", "pending_estimate_bytes"]].set_axis(columns, axis=1).dropna()
     exact = asked[["t_ns", "pending_exact_bytes"]].set_axis(columns, axis=1).dropna()
     both = pd.concat([estimate, exact]).astype("int64")
     return both.sort_index(kind="stable").reset_index(drop=True)

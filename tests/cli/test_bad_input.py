@@ -76,6 +76,10 @@ def test_simulate_names_value_range_and_fix(
         ([], "COMMAND"),
         (["simulat"], "'simulat'"),
         (["validate"], "DIR"),
+        (["compare"], "REAL"),
+        (["compare", "nowhere"], "nowhere"),
+        (["compare", "a", "--tolerance", "5"], "unit is missing"),
+        (["compare", "a", "b", "--figure", "missing/f"], "no folder missing"),
         (["read"], "PATH"),
         (["scenarios", "no-such-name"], "no-such-name"),
         (["reproduce", "--captures", "nowhere", "--without-notebooks"], "nowhere"),
@@ -88,7 +92,7 @@ def test_wrong_words_are_named(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["read", "validate"])
+@pytest.mark.parametrize("command", ["read", "validate", "compare"])
 @pytest.mark.parametrize("content", [None, "", "not a log\n", "{", "\0\1\2"])
 def test_what_is_no_capture_is_refused(
     command: str, content: str | None, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -113,7 +117,8 @@ def test_a_damaged_capture_is_refused(
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:kept_bytes])
-    assert damaged in complaint(["validate", str(idle_capture), "--json", "v.json"], capsys)
+    for command in ("validate", "compare"):
+        assert damaged in complaint([command, str(idle_capture), "--json", "v.json"], capsys)
     assert not (tmp_path / "v.json").exists()
 
 

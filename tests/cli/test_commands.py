@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -168,6 +169,31 @@ def test_validate_can_demand_an_accuracy(capsys: pytest.CaptureFixture[str]) -> 
     assert "idle" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_compare_says_where_a_capture_parts_from_its_twin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", str(datasets.capture_folder("precopy-hot-tight"))]
+    assert main([*words, "--json", str(tmp_path / "p.json"), "--figure", str(tmp_path / "f")]) == 1
+    out, error = capsys.readouterr()
+    assert error == ""
+    document = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
+    assert out.splitlines()[0] == document["sentence"]
+    found = migkit.compare(words[1]).first
+    assert found is not None
+    assert document["same"] is False
+    assert document["first"] == dataclasses.asdict(found)
+    assert document["partings"][0]["counter"] == found.counter
+    assert document["rows"]["iterations"]["real"] == 68
+    assert {"f.pdf", "f.svg", "f.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_compare_ends_well_where_nothing_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(datasets.capture_folder("idle"))
+    assert json.loads(printed(["compare", folder, folder, "--json"], capsys))["first"] is None
+    log = f"{folder}/source.trace.log.gz"
+    assert "do not part" in printed(["compare", folder, log, "--tolerance", "0"], capsys)
+
+
 def test_scenarios_lists_and_prints(capsys: pytest.CaptureFixture[str]) -> None:
     listed = printed(["scenarios"], capsys).splitlines()
     assert [line.split()[0] for line in listed] == datasets.scenario_names()
@@ -179,7 +205,9 @@ def test_scenarios_lists_and_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(entry["description"] for entry in entries)
 
 
-@pytest.mark.parametrize("command", ["", "simulate", "reproduce", "validate", "read", "scenarios"])
+@pytest.mark.parametrize(
+    "command", ["", "simulate", "reproduce", "validate", "compare", "read", "scenarios"]
+)
 def test_help_has_examples_and_exit_codes(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,7 +42,7 @@ def test_public_names_are_listed_for_completion() -> None:
     assert set(migkit.__all__) <= set(dir(migkit))
 
 
-@pytest.mark.parametrize("name", ["simulate", "validate"])
+@pytest.mark.parametrize("name", ["compare", "simulate", "validate"])
 def test_a_function_stays_a_function_when_its_module_is_imported(name: str) -> None:
     code = f"import migkit, migkit.{name}; print(type(migkit.{name}).__name__)"
     assert run(code) == "function"
