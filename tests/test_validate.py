@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from migkit import datasets
 from migkit.errors import CaptureError
@@ -18,6 +20,7 @@ from migkit.validate import (
     validate,
     validation_table,
 )
+from migkit.validate.likeness import indistinguishable
 from migkit.validate.observed import NUMBERS, Observed
 from migkit.validate.twin import Prediction, predict
 
@@ -86,6 +89,50 @@ def test_the_summary_counts_exact_values_beside_those_compared() -> None:
     assert summary["ram_save_complete_pattern_compared"] == 2
 
 
+@pytest.mark.parametrize(
+    ("twin", "recordings", "number", "expected"),
+    [
+        (14, (10, 12, 20), "total_time_ms", True),  # 2 from 12; 20 is 8 from its nearest
+        (28, (10, 12, 20), "total_time_ms", True),  # just as far as 20 from 12
+        (29, (10, 12, 20), "total_time_ms", False),
+        (101, (100, 100), "downtime_ms", True),  # the grain of the clock
+        (102, (100, 100), "downtime_ms", False),
+        (101, (100, 100), "precopy_bytes", False),  # bytes have no grain
+        (100, (100, 100), "precopy_bytes", True),
+        (None, (100, 100), "precopy_bytes", False),
+        (100, (100,), "precopy_bytes", None),
+        (100, (), "downtime_ms", None),
+    ],
+)
+def test_indistinguishable_by_hand(
+    twin: int | None, recordings: tuple[int, ...], number: str, expected: bool | None
+) -> None:
+    assert indistinguishable(twin, recordings, number) is expected
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=6), st.data())
+def test_a_value_that_was_recorded_is_indistinguishable(
+    recordings: list[int], data: st.DataObject
+) -> None:
+    twin = data.draw(st.sampled_from(recordings))
+    assert indistinguishable(twin, recordings, "normal_pages")
+    far = max(recordings) + max(recordings) - min(recordings) + 2
+    assert not indistinguishable(far, recordings, "total_time_ms")
+
+
+def test_the_summary_counts_pairs_with_repeats_and_a_twin() -> None:
+    repeats = {"total_time_ms": (1001,), "normal_pages": (10,), "duplicate_pages": (9,)}
+    real = Observed("completed", 1000, 300, 3, 5000, 0, 0, 10, 4)
+    twin = Observed("completed", 1003, 300, 3, 5000, 0, 0, 10, 10)
+    pair = comparison("p", real, twin, repeats)
+    summary = Validation((pair, UNKNOWN, comparison("q", real, None, repeats))).summary
+    # 1003 is 2 ms from 1001, one more than 1000; 10 equals 10; 10 is nearer to 9 than 4 is.
+    assert (summary["indistinguishable"], summary["indistinguishable_compared"]) == (2, 3)
+    assert summary["indistinguishable_percent"] == pytest.approx(200 / 3)
+    assert Validation((UNKNOWN,)).summary["indistinguishable_percent"] is None
+    assert "2/3" in validation_table(Validation((pair,)))
+
+
 def test_a_summary_of_nothing_simulated_has_no_errors() -> None:
     summary = Validation((UNKNOWN,)).summary
     assert summary["total_time_median_ape_percent"] is None
@@ -98,13 +145,25 @@ def test_the_json_holds_both_sides_and_null_where_one_has_no_value() -> None:
     document = json.loads(json.dumps(Validation((A, UNKNOWN)).to_dict()))
     first, second = document["captures"]
     assert first["outcome"] == {"real": "completed", "twin": "completed"}
-    assert first["total_time_ms"] == {"real": 1000, "real_median": 1020, "twin": 1010}
+    assert first["total_time_ms"] == {
+        "real": 1000,
+        "real_median": 1020,
+        "twin": 1010,
+        "recordings": [1000, 1020, 1030],
+        "indistinguishable": True,
+    }
     assert first["ram_save_complete"] == {
         "real": [{"dirty": 7, "done": 0}, {"dirty": 0, "done": 1}],
         "twin": [{"dirty": 9, "done": 0}, {"dirty": 0, "done": 1}],
     }
     assert second["not_simulated"] == ["multifd"]
-    assert second["multifd_bytes"] == {"real": 90, "real_median": 90, "twin": None}
+    assert second["multifd_bytes"] == {
+        "real": 90,
+        "real_median": 90,
+        "twin": None,
+        "recordings": [90],
+        "indistinguishable": None,
+    }
     assert second["ram_save_complete"]["twin"] is None
     assert second["seconds_to_simulate"] is None
 

@@ -1,7 +1,8 @@
 """The twin against reality: predict every capture from its scenario alone, then compare.
 
-Four modules in one direction: `folders` finds the captures, `observed` reduces a migration to the
-compared values, `twin` predicts them, `comparison` holds the two beside each other and sums up.
+Five modules in one direction: `folders` finds the captures, `observed` reduces a migration to the
+compared values, `twin` predicts them, `comparison` holds the two beside each other and
+sums up, by the rule of `likeness`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
+from migkit.validate.likeness import indistinguishable
 from migkit.validate.observed import NUMBERS, Observed
 from migkit.validate.twin import Prediction
 
@@ -73,6 +74,17 @@ class Comparison:
         values, twin = self.recordings.get(number, ()), getattr(self.twin, number)
         return min(values) <= twin <= max(values) if values and twin is not None else None
 
+    def indistinguishable(self, number: str) -> bool | None:
+        """Return whether the twin is as close to a recording as a second recording is.
+
+        None without a twin or without repeats of the recording.
+        """
+        if not self.simulated:
+            return None
+        return indistinguishable(
+            getattr(self.twin, number), self.recordings.get(number, ()), number
+        )
+
     @property
     def completion_pattern_exact(self) -> bool | None:
         """Whether ``ram_save_complete`` has pages to move (or none) where the recording has."""
@@ -92,6 +104,8 @@ class Comparison:
                 "real": getattr(self.real, number),
                 "real_median": self.real_median(number),
                 "twin": getattr(self.twin, number),
+                "recordings": list(self.recordings.get(number, ())),
+                "indistinguishable": self.indistinguishable(number),
             }
         entry["ram_save_complete"] = {
             "real": _as_objects(self.real.ram_save_complete),
@@ -148,8 +162,22 @@ class Validation:
         for number in ("precopy_bytes", "dirty_sync_count", "total_time_ms", "downtime_ms"):
             within = [item.within_recordings(number) for item in self.comparisons]
             summary[f"{number}_within_recordings"] = sum(filter(None, within))
+        summary |= self._likeness()
         patterns = [item.completion_pattern_exact for item in self.comparisons]
         return summary | _count("ram_save_complete_pattern", patterns)
+
+    def _likeness(self) -> dict[str, Any]:
+        """Sum up over all pairs of a capture and a number that have repeats and a twin."""
+        judged = self._known_pairs()
+        return {
+            "indistinguishable": sum(judged),
+            "indistinguishable_compared": len(judged),
+            "indistinguishable_percent": 100 * sum(judged) / len(judged) if judged else None,
+        }
+
+    def _known_pairs(self) -> list[bool]:
+        pairs = (item.indistinguishable(number) for item in self.comparisons for number in NUMBERS)
+        return [like for like in pairs if like is not None]
 
     def _known(self, value: Callable[[Comparison], Any]) -> list[Any]:
         values = (value(item) for item in self.comparisons)

@@ -7,11 +7,11 @@ from typing import Any
 
 from migkit.text_table import text_table
 from migkit.validate.comparison import Comparison, Validation
-from migkit.validate.observed import Outcome
+from migkit.validate.observed import NUMBERS, Outcome
 
 WIDTH = 120
 NO_VALUE = "-"
-_NAME_WIDTH = 29
+_NAME_WIDTH = 24
 _ENDING_WIDTH = 22
 
 
@@ -38,19 +38,32 @@ def _row(item: Comparison) -> dict[str, str]:
     missing = ", ".join(item.prediction.not_simulated)
     ending = f"not simulated: {missing}" if missing else _ending(item)
     return {
-        "capture": _cut(item.name, _NAME_WIDTH),
+        "capture": _cut_inside(item.name, _NAME_WIDTH),
         "ending": _cut(ending, _ENDING_WIDTH),
         "total ms": _pair(item, "total_time_ms"),
         "err %": _percent(item.absolute_percentage_error("total_time_ms")),
         "down ms": _pair(item, "downtime_ms"),
         "syncs": _pair(item, "dirty_sync_count"),
         "precopy B": _signed(_difference(item, "precopy_bytes")),
+        "like": _likeness(item),
         "complete": f"{_first_dirty(item.real)}:{_first_dirty(item.twin)}",
     }
 
 
+def _likeness(item: Comparison) -> str:
+    judged = [item.indistinguishable(number) for number in NUMBERS]
+    known = [like for like in judged if like is not None]
+    return f"{sum(known)}/{len(known)}" if known else NO_VALUE
+
+
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _cut_inside(text: str, width: int) -> str:
+    """Shorten a name in its middle: names of captures differ in their ends."""
+    left = width // 2
+    return text if len(text) <= width else f"{text[:left]}…{text[left + 1 - width :]}"
 
 
 def _ending(item: Comparison) -> str:
@@ -95,8 +108,9 @@ def _percent(value: float | None) -> str:
 def _summary_lines(summary: dict[str, Any]) -> list[str]:
     lines = [
         "pairs are recording:twin; total, down and syncs are the median of all recordings of a "
-        "scenario; precopy B is the twin's difference in bytes to the capture itself; complete is "
-        "dirty at the first ram_save_complete",
+        "scenario; precopy B is the twin's difference in bytes to the capture itself; like "
+        "counts the numbers that cannot be told from a further recording; complete is dirty at "
+        "the first ram_save_complete",
         f"{summary['captures']} captures, {summary['simulated']} simulated",
         *(
             f"not simulated   {name}: {', '.join(missing)}"
@@ -110,6 +124,9 @@ def _summary_lines(summary: dict[str, Any]) -> list[str]:
         f"{_percent(summary['precopy_bytes_median_ape_percent'])} %",
         f"dirty syncs     exact in {summary['dirty_sync_count_exact']} of "
         f"{summary['dirty_sync_count_compared']}",
+        f"as a recording  {summary['indistinguishable']} of "
+        f"{summary['indistinguishable_compared']} numbers with repeats are indistinguishable "
+        f"({_percent(summary['indistinguishable_percent'])} %)",
         f"outcome         exact in {summary['outcome_exact']} of {summary['outcome_compared']}",
         f"complete 0 or not 0  right in {summary['ram_save_complete_pattern_exact']} of "
         f"{summary['ram_save_complete_pattern_compared']}",
