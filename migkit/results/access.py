@@ -10,6 +10,8 @@ from .sources import Source
 if TYPE_CHECKING:
     import pandas as pd
 
+    from migkit.scenario import Scenario
+
 
 class Frames:
     """The frames of one migration.
@@ -50,6 +52,27 @@ class Frames:
     def events(self) -> pd.DataFrame:
         """One row a trace event: `migkit.schema.EVENT_FRAME`."""
         return self._frame("events")
+
+    @property
+    def scenario(self) -> Scenario | None:
+        """What went in; None when it is not known."""
+        return None
+
+    @property
+    def margins(self) -> pd.DataFrame:
+        """Every comparison that decided, and how far it was from another answer.
+
+        Columns of `migkit.schema.MARGINS`: migration/migration.c (migration_iteration_run).
+        """
+        from .margins import margins_frame
+
+        return margins_frame(self)
+
+    @property
+    def margin_ms(self) -> float | None:
+        """Smallest of the `margins` in milliseconds of dirtying; None where there is none."""
+        smallest = self.margins["margin_ms"].min()
+        return float(smallest) if smallest == smallest else None
 
     def events_of(self, event: str) -> pd.DataFrame:
         """Return one kind of event with a column for each argument.

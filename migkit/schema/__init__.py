@@ -8,7 +8,7 @@ the engine writes, so the order of `STATES`, `DECISIONS`, `SYNC_REASONS`, `CHECK
 from __future__ import annotations
 
 from .codes import CHECKPOINTS, DECISIONS, OTHER_STATES, STATES, SYNC_REASONS
-from .columns import EVENT_FRAME, FAULTS, FRAMES, ITERATIONS, ROUNDS, WINDOWS, Column
+from .columns import EVENT_FRAME, FAULTS, FRAMES, ITERATIONS, MARGINS, ROUNDS, WINDOWS, Column
 from .events import EVENT_CODES, EVENTS, MAX_ARGUMENTS, Argument, Event
 from .recording import RECORDING
 from .summary import SUMMARY, SummaryField
@@ -22,6 +22,7 @@ __all__ = [
     "FAULTS",
     "FRAMES",
     "ITERATIONS",
+    "MARGINS",
     "MAX_ARGUMENTS",
     "OTHER_STATES",
     "RECORDING",

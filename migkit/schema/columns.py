@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from .codes import DECISIONS, OTHER_STATES, STATES, SYNC_REASONS
 
-Dtype = Literal["Int64", "boolean", "category", "str"]
+Dtype = Literal["Int64", "boolean", "category", "str", "float64"]
 
 
 @dataclass(frozen=True)
@@ -260,6 +260,29 @@ EVENT_FRAME: Final = (
     ),
 )
 """One row for each trace event, in the order of time."""
+
+MARGINS: Final = (
+    _time("t_ns", "start of the pass", "trace migrate_pending_estimate"),
+    Column(
+        "decision",
+        "category",
+        "",
+        "what hung on the comparison",
+        _LOOP,
+        ("exact_wanted", *DECISIONS[1:]),
+    ),
+    Column("pending_bytes", "Int64", "bytes", "size that was compared", _LOOP),
+    _threshold("as the pass sees it"),
+    Column("margin_bytes", "Int64", "bytes", "how far the size was from the threshold", _LOOP),
+    Column(
+        "margin_ms",
+        "float64",
+        "ms",
+        "the same as time in which the guest dirties as much; NaN where it dirties nothing here",
+        f"{_RAM} (migration_bitmap_sync)",
+    ),
+)
+"""One row for each comparison of a pass that the other side of the threshold would turn."""
 
 FRAMES: Final = {
     "iterations": ITERATIONS,

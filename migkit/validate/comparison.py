@@ -111,6 +111,7 @@ class Comparison:
             "real": _as_objects(self.real.ram_save_complete),
             "twin": _as_objects(self.twin.ram_save_complete),
         }
+        entry["margin_ms"] = self.prediction.margin_ms
         entry["seconds_to_simulate"] = self.prediction.seconds_to_simulate
         entry["not_simulated"] = list(self.prediction.not_simulated)
         return entry

@@ -36,11 +36,14 @@ class Prediction:
         QEMU's names of the capabilities that are missing from the engine.
     seconds_to_simulate : float or None
         Wall time of the one simulation, scenario already read.
+    margin_ms : float or None
+        How much longer or shorter the guest would have had to write to turn a decision.
     """
 
     observed: Observed | None
     not_simulated: tuple[str, ...] = ()
     seconds_to_simulate: float | None = None
+    margin_ms: float | None = None
 
 
 def predict(folder: Path, engine: str = "compiled") -> Prediction:
@@ -70,7 +73,9 @@ def predict(folder: Path, engine: str = "compiled") -> Prediction:
         predicted_outcome(scenario, migration, engine),
         completion_lines(migration),
     )
-    return Prediction(observed=observed, seconds_to_simulate=seconds)
+    return Prediction(
+        observed=observed, seconds_to_simulate=seconds, margin_ms=migration.margin_ms
+    )
 
 
 def predicted_outcome(scenario: Scenario, migration: Migration, engine: str) -> Outcome:
