@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from migkit.parameters import MigrationParameters
     from migkit.ram_block import RamBlock
     from migkit.results import Migration
+    from migkit.results.replicates import Replicates
     from migkit.scenario import Scenario
     from migkit.simulate import simulate
     from migkit.timeline import TimelineItem
@@ -45,6 +46,7 @@ __all__ = [
     "Migration",
     "MigrationParameters",
     "RamBlock",
+    "Replicates",
     "Scenario",
     "TimelineItem",
     "__version__",
@@ -74,6 +76,7 @@ _HOME = {
     "Migration": "results",
     "MigrationParameters": "parameters",
     "RamBlock": "ram_block",
+    "Replicates": "results.replicates",
     "Scenario": "scenario",
     "TimelineItem": "timeline",
     "compare": "compare",

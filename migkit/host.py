@@ -10,12 +10,13 @@ import dataclasses
 import json
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from migkit.errors import HostProfileError, InputError, MigkitError, did_you_mean
+from migkit.noise import Noise
 from migkit.records import record
 
 __all__ = ["DEFAULT_HOST", "HostProfile", "Link", "MachineProfile", "host_names"]
@@ -146,6 +147,8 @@ class HostProfile:
         Captures the costs were fitted on.
     method : str
         How.
+    noise : Noise
+        How costs vary between runs; nothing unless replicates are asked for.
 
     Raises
     ------
@@ -193,6 +196,7 @@ class HostProfile:
     link: Link
     fitted_on: tuple[str, ...] = ()
     method: str = ""
+    noise: Noise = field(default_factory=Noise)
 
     def __post_init__(self) -> None:
         """Check every cost."""
@@ -254,7 +258,8 @@ class HostProfile:
         """
         machine = record(MachineProfile, values.get("machine"), "machine", HostProfileError)
         link = record(Link, values.get("link"), "link", HostProfileError)
-        parts = {**values, "machine": machine, "link": link}
+        noise = Noise.from_dict(values.get("noise", {}))
+        parts = {**values, "machine": machine, "link": link, "noise": noise}
         return record(cls, parts, "host profile", HostProfileError)
 
     def to_dict(self) -> dict[str, Any]:

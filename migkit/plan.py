@@ -88,6 +88,10 @@ class Plan:
         Seed of everything random but the workload.
     host : HostProfile
         Costs of the machine.
+    limiter_late_ns : tuple of int
+        What the limiter's wake-ups are drawn from; empty without noise.
+    noise_key : int
+        Key of those draws.
     """
 
     machine_name: str
@@ -127,15 +131,19 @@ class Plan:
     send_buffer_bytes: int
     seed: int
     host: HostProfile
+    limiter_late_ns: tuple[int, ...]
+    noise_key: int
 
 
-def make_plan(scenario: Scenario) -> Plan:
+def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
     """Resolve a scenario.
 
     Parameters
     ----------
     scenario : Scenario
         Checked when it was made.
+    replicate : int, optional
+        Which draw of the host profile's noise; without it, there is none.
 
     Returns
     -------
@@ -152,11 +160,17 @@ def make_plan(scenario: Scenario) -> Plan:
     missing = scenario.capabilities.not_simulated()
     if missing:
         raise NotSimulatedError(missing)
-    host = scenario.host
+    host, noise = scenario.host, scenario.host.noise
+    lead_ns, late, key = 0, (), 0
+    if replicate is not None:
+        host = noise.perturbed(host, scenario.seed, replicate)
+        lead_ns = noise.lead_ns(scenario.seed, replicate)
+        late = noise.late_ns(scenario.seed, replicate)
+        key = noise.key(scenario.seed, replicate)
     return Plan(
         **dataclasses.asdict(host.machine),
         **_guest_fields(scenario.guest),
-        **_workload_fields(scenario),
+        **_workload_fields(scenario, lead_ns),
         **_capability_fields(scenario),
         **_parameter_fields(scenario),
         timeline=_timeline(scenario.timeline),
@@ -171,6 +185,8 @@ def make_plan(scenario: Scenario) -> Plan:
         send_buffer_bytes=scenario.link.send_buffer_bytes,
         seed=scenario.seed,
         host=host,
+        limiter_late_ns=late,
+        noise_key=key,
     )
 
 
@@ -210,13 +226,13 @@ def _guest_fields(guest: Guest) -> dict[str, Any]:
     }
 
 
-def _workload_fields(scenario: Scenario) -> dict[str, Any]:
+def _workload_fields(scenario: Scenario, more_lead_ns: int) -> dict[str, Any]:
     workload = scenario.workload.within(scenario.guest.ram_blocks[0].pages)
     write_ns = scenario.host.guest_write_ns
     busy_ns = int(_fastest_rate(workload) * write_ns / 1000)
     return {
         "workload": workload,
-        "workload_lead_ns": to_ns(scenario.workload_lead_s),
+        "workload_lead_ns": to_ns(scenario.workload_lead_s) + more_lead_ns,
         "workload_busy_ns_per_ms": min(busy_ns, 1_000_000),
     }
 

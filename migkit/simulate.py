@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from migkit.errors import InputError, did_you_mean
 from migkit.plan import make_plan
@@ -11,6 +11,7 @@ from migkit.scenario import Scenario
 
 if TYPE_CHECKING:
     from migkit.results import Migration
+    from migkit.results.replicates import Replicates
 
 __all__ = ["ENGINES", "simulate"]
 
@@ -18,13 +19,36 @@ ENGINES: tuple[str, ...] = ("compiled", "oracle")
 """The compiled engine, and the plain-Python one that specifies it."""
 
 
+@overload
 def simulate(
     scenario: Scenario | None = None,
     *,
     engine: str = "compiled",
     progress: Callable[[int], object] | None = None,
+    replicates: None = None,
     **values: Any,
-) -> Migration:
+) -> Migration: ...
+
+
+@overload
+def simulate(
+    scenario: Scenario | None = None,
+    *,
+    engine: str = "compiled",
+    progress: Callable[[int], object] | None = None,
+    replicates: int,
+    **values: Any,
+) -> Replicates: ...
+
+
+def simulate(
+    scenario: Scenario | None = None,
+    *,
+    engine: str = "compiled",
+    progress: Callable[[int], object] | None = None,
+    replicates: int | None = None,
+    **values: Any,
+) -> Migration | Replicates:
     """Simulate a migration in virtual time.
 
     Parameters
@@ -36,6 +60,8 @@ def simulate(
     progress : callable, optional
         Called with the virtual time in nanoseconds every few milliseconds of real time; compiled
         engine only.
+    replicates : int, optional
+        Simulate this often with the noise of the host profile, instead of once without.
     **values
         ``memory="8GiB"``, ``bandwidth="10Gbit/s"``, ``downtime_limit="300ms"``,
         ``workload="uniform:20000"``, ``rule="before"``, ``postcopy_at="3s"`` and the other
@@ -43,8 +69,8 @@ def simulate(
 
     Returns
     -------
-    Migration
-        Frames, summary and provenance of the run.
+    Migration or Replicates
+        Frames, summary and provenance of the run; with `replicates`, the values of all runs.
 
     Raises
     ------
@@ -81,7 +107,18 @@ def simulate(
             "allowed a scenario or values that make one",
             "put the values into the scenario",
         )
-    plan = make_plan(scenario)
+    if replicates is not None:
+        return _replicated(scenario, engine, progress, replicates)
+    return _run(scenario, engine, progress, None)
+
+
+def _run(
+    scenario: Scenario,
+    engine: str,
+    progress: Callable[[int], object] | None,
+    replicate: int | None,
+) -> Migration:
+    plan = make_plan(scenario, replicate)
     if engine == "oracle":
         from migkit import oracle
 
@@ -93,3 +130,19 @@ def simulate(
     from migkit.results import Migration
 
     return Migration.from_recording(recording, scenario=scenario, engine=engine)
+
+
+def _replicated(
+    scenario: Scenario,
+    engine: str,
+    progress: Callable[[int], object] | None,
+    replicates: int,
+) -> Replicates:
+    if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
+        raise InputError.of(
+            f"replicates {replicates!r}", "allowed whole numbers, 1 or more", "give such a number"
+        )
+    from migkit.results.replicates import Replicates
+
+    runs = (_run(scenario, engine, progress, number) for number in range(replicates))
+    return Replicates.of(scenario, runs)

@@ -14,6 +14,7 @@ cdef World make_world(plan, progress):
     w.progress = progress
     take_host(w, plan.host)
     take_options(w, plan)
+    take_noise(w, plan)
     take_blocks(w, plan)
     take_handlers(w, plan.iterables)
     take_timeline(w, plan.timeline)
@@ -84,6 +85,18 @@ cdef int take_options(World w, plan) except -1:
     w.parameters.max_bandwidth = plan.max_bandwidth_bytes_per_s
     w.parameters.max_postcopy_bandwidth = plan.max_postcopy_bandwidth_bytes_per_s
     w.parameters.avail_switchover_bandwidth = plan.avail_switchover_bandwidth_bytes_per_s
+    return 0
+
+
+cdef int take_noise(World w, plan) except -1:
+    """Copy what wake-ups are drawn from."""
+    w.noise_key = plan.noise_key
+    w.limiter_late_count = len(plan.limiter_late_ns)
+    w.limiter_late = <int64_t *> calloc(w.limiter_late_count + 1, sizeof(int64_t))
+    if w.limiter_late == NULL:
+        raise MemoryError
+    for index, late_ns in enumerate(plan.limiter_late_ns):
+        w.limiter_late[index] = late_ns
     return 0
 
 

@@ -1,8 +1,9 @@
 """The migration thread: passes, windows, decisions (migration/migration.c migration_thread)."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from migkit._engine cimport decisions, postcopy, savevm, switchover, timeline
+from migkit._engine.draws cimport counter, high_half
 from migkit._engine.intake cimport make_world
 from migkit._engine.stream cimport over_budget, put
 from migkit._engine.sync cimport bitmap_sync, timer_sync
@@ -212,7 +213,17 @@ cdef void rate_limit(World w) noexcept nogil:
         return
     sleep_ms = decisions.rate_limit_sleep_ms(w.iteration_start_ms, w.now_ms())
     if sleep_ms > 0:
-        sleep(w, sleep_ms * 1_000_000 + w.host.limiter_wake_ns)
+        sleep(w, sleep_ms * 1_000_000 + w.host.limiter_wake_ns + lateness(w))
+
+
+cdef int64_t lateness(World w) noexcept nogil:
+    """Draw how late this wake-up comes beyond the usual."""
+    cdef uint64_t number
+    if w.limiter_late_count == 0:
+        return 0
+    number = counter(w.noise_key, <uint64_t> w.wakes)
+    w.wakes += 1
+    return w.limiter_late[high_half(number, <uint64_t> w.limiter_late_count)]
 
 
 cdef void sleep(World w, int64_t duration_ns) noexcept nogil:

@@ -102,6 +102,9 @@ cdef class World:
     cdef int timeline_count
     cdef int64_t *always_dirty
     cdef int always_dirty_count
+    cdef int64_t *limiter_late      # equally likely lateness of a wake-up, none without noise
+    cdef int limiter_late_count
+    cdef uint64_t noise_key
     # clock and state
     cdef int64_t t, start_ms
     cdef int64_t state, destination_state
@@ -118,6 +121,7 @@ cdef class World:
     cdef int64_t rate_limit_start, rate_limit_max, threshold_size, expected_downtime_ms
     cdef double mbps, pages_per_second
     cdef bint start_postcopy, continue_asked, resume_asked, recover_asked
+    cdef int64_t wakes
     cdef int64_t setup_time_ms, downtime_start_ns, downtime_ms, total_time_ms
     cdef int64_t exact_queries_in_postcopy, package_bytes
     # RAM: pages are numbered through all blocks

@@ -39,6 +39,7 @@ cdef class World:
         free(self.missing)
         free(self.timeline)
         free(self.always_dirty)
+        free(self.limiter_late)
         free(self.arrivals)
         free(self.in_flight)
 

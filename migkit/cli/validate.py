@@ -46,6 +46,13 @@ def add_parser(commands: options.Commands) -> None:
         help="end with exit code 1 if total time or precopy bytes of a simulated capture are "
         "further off than this",
     )
+    parser.add_argument(
+        "--replicates",
+        metavar="N",
+        type=options.whole_number,
+        default=0,
+        help="simulate each capture N more times with the host's noise, for 90 %% intervals",
+    )
     options.add_json(parser)
     options.add_engine(parser)
     parser.set_defaults(run=run, parser=parser)
@@ -57,7 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     output.check_file(arguments.json, "--json")
     with Progress() as progress:
-        validation = validate(arguments.folders, engine=arguments.engine, progress=progress.step)
+        validation = validate(
+            arguments.folders,
+            engine=arguments.engine,
+            progress=progress.step,
+            replicates=arguments.replicates,
+        )
     if arguments.json is not None:
         output.write_json(validation.to_dict(), arguments.json)
     if arguments.json != options.STANDARD_OUTPUT:

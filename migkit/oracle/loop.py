@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migkit.oracle import decisions, postcopy, savevm, switchover, timeline
 from migkit.oracle.codes import Decision, Event, State, SyncReason
+from migkit.oracle.draws import counter
 from migkit.oracle.stream import put, rate_exceeded
 from migkit.oracle.sync import bitmap_sync, timer_sync
 from migkit.oracle.world import World
@@ -160,7 +161,17 @@ def rate_limit(w: World) -> None:
         return
     sleep_ms = decisions.rate_limit_sleep_ms(w.iteration_start_ms, w.now_ms())
     if sleep_ms > 0:
-        sleep(w, sleep_ms * 1_000_000 + w.plan.host.limiter_wake_ns)
+        sleep(w, sleep_ms * 1_000_000 + w.plan.host.limiter_wake_ns + lateness(w))
+
+
+def lateness(w: World) -> int:
+    """Draw how late this wake-up comes beyond the usual."""
+    late = w.plan.limiter_late_ns
+    if not late:
+        return 0
+    number = counter(w.plan.noise_key, w.wakes)
+    w.wakes += 1
+    return late[number * len(late) >> 64]
 
 
 def sleep(w: World, duration_ns: int) -> None:

@@ -80,6 +80,7 @@ class World:
         self.start_postcopy = False
         self.continue_asked = False
         self.setup_time_ms = 0
+        self.wakes = 0  # of the rate limiter, counted while they are drawn
         self.downtime_start_ns = -1
         self.downtime_ms = 0
         self.total_time_ms = 0

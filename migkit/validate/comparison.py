@@ -85,6 +85,17 @@ class Comparison:
             getattr(self.twin, number), self.recordings.get(number, ()), number
         )
 
+    def interval(self, number: str) -> list[int] | None:
+        """Return the ends of the predicted interval, None where there is none."""
+        ends = self.prediction.intervals.get(number)
+        return None if ends is None else list(ends)
+
+    def held(self, number: str) -> list[bool]:
+        """Return of each recording whether the predicted interval holds it."""
+        ends = self.interval(number)
+        values = self.recordings.get(number, ())
+        return [] if ends is None else [ends[0] <= value <= ends[1] for value in values]
+
     @property
     def completion_pattern_exact(self) -> bool | None:
         """Whether ``ram_save_complete`` has pages to move (or none) where the recording has."""
@@ -107,6 +118,8 @@ class Comparison:
                 "recordings": list(self.recordings.get(number, ())),
                 "indistinguishable": self.indistinguishable(number),
             }
+            if self.prediction.intervals:
+                entry[number]["interval"] = self.interval(number)
         entry["ram_save_complete"] = {
             "real": _as_objects(self.real.ram_save_complete),
             "twin": _as_objects(self.twin.ram_save_complete),
@@ -170,9 +183,16 @@ class Validation:
     def _likeness(self) -> dict[str, Any]:
         """Sum up over all pairs of a capture and a number that have repeats and a twin."""
         judged = self._known_pairs()
+        held = [
+            inside
+            for item in self.comparisons
+            for number in NUMBERS
+            for inside in item.held(number)
+        ]
         return {
             "indistinguishable": sum(judged),
             "indistinguishable_compared": len(judged),
+            "interval_coverage_percent": 100 * sum(held) / len(held) if held else None,
             "indistinguishable_percent": 100 * sum(judged) / len(judged) if judged else None,
         }
 

@@ -105,6 +105,11 @@ def _percent(value: float | None) -> str:
     return NO_VALUE if value is None else f"{value:.2f}"
 
 
+def _interval_line(summary: dict[str, Any]) -> list[str]:
+    held = summary["interval_coverage_percent"]
+    return [] if held is None else [f"90 % intervals  hold {held:.1f} % of the recorded numbers"]
+
+
 def _summary_lines(summary: dict[str, Any]) -> list[str]:
     lines = [
         "pairs are recording:twin; total, down and syncs are the median of all recordings of a "
@@ -127,6 +132,7 @@ def _summary_lines(summary: dict[str, Any]) -> list[str]:
         f"as a recording  {summary['indistinguishable']} of "
         f"{summary['indistinguishable_compared']} numbers with repeats are indistinguishable "
         f"({_percent(summary['indistinguishable_percent'])} %)",
+        *_interval_line(summary),
         f"outcome         exact in {summary['outcome_exact']} of {summary['outcome_compared']}",
         f"complete 0 or not 0  right in {summary['ram_save_complete_pattern_exact']} of "
         f"{summary['ram_save_complete_pattern_compared']}",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from migkit.results import Migration
 
 CUT_COMMAND = "cut"
+INTERVAL_PERCENT = 90.0
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,18 @@ class Prediction:
         Wall time of the one simulation, scenario already read.
     margin_ms : float or None
         How much longer or shorter the guest would have had to write to turn a decision.
+    intervals : mapping
+        Number to the two ends of its 90 % interval; empty without replicates.
     """
 
     observed: Observed | None
     not_simulated: tuple[str, ...] = ()
     seconds_to_simulate: float | None = None
     margin_ms: float | None = None
+    intervals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def predict(folder: Path, engine: str = "compiled") -> Prediction:
+def predict(folder: Path, engine: str = "compiled", replicates: int = 0) -> Prediction:
     """Simulate the scenario of a capture.
 
     Parameters
@@ -55,6 +60,8 @@ def predict(folder: Path, engine: str = "compiled") -> Prediction:
         The capture; only its ``scenario.json`` is read.
     engine : {"compiled", "oracle"}
         Which implementation of the model runs.
+    replicates : int
+        How many runs with noise give the intervals.
 
     Returns
     -------
@@ -74,8 +81,36 @@ def predict(folder: Path, engine: str = "compiled") -> Prediction:
         completion_lines(migration),
     )
     return Prediction(
-        observed=observed, seconds_to_simulate=seconds, margin_ms=migration.margin_ms
+        observed=observed,
+        seconds_to_simulate=seconds,
+        margin_ms=migration.margin_ms,
+        intervals=predicted_intervals(scenario, replicates, engine) if replicates else {},
     )
+
+
+def predicted_intervals(
+    scenario: Scenario, replicates: int, engine: str = "compiled"
+) -> dict[str, tuple[int, int]]:
+    """Return the 90 % interval of each number over runs with noise.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What is simulated.
+    replicates : int
+        How often.
+    engine : {"compiled", "oracle"}
+        Which implementation of the model runs.
+
+    Returns
+    -------
+    dict of str to (int, int)
+        Numbers that no replicate has a value of are left out.
+    """
+    ends = simulate(scenario, engine=engine, replicates=replicates).intervals(INTERVAL_PERCENT)
+    known = ends[["low", "high"]].dropna()
+    pairs = zip(known.index.tolist(), known.astype("int64").to_numpy().tolist(), strict=True)
+    return {name: (low, high) for name, (low, high) in pairs}
 
 
 def predicted_outcome(scenario: Scenario, migration: Migration, engine: str) -> Outcome:

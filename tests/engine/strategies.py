@@ -10,6 +10,7 @@ from migkit.capabilities import Capabilities
 from migkit.guest import Guest
 from migkit.host import HostProfile, Link
 from migkit.iterables import IterableHandler
+from migkit.noise import Noise
 from migkit.parameters import MigrationParameters
 from migkit.plan import Plan, make_plan
 from migkit.ram_block import RamBlock
@@ -37,6 +38,11 @@ def hosts(draw: st.DrawFn) -> HostProfile:
     odd["normal_page_ns"] = draw(st.integers(1, 60_000))
     odd["sparse_page_ns"] = draw(st.integers(1, 60_000))
     odd["place_page_ns"] = draw(st.integers(1, 60_000))
+    odd["noise"] = Noise(
+        limiter_late_ns=draw(st.sampled_from(((), ((), (0, 1, 9_000_000)), ((2_500_000,),)))),
+        workload_lead_ns=draw(st.sampled_from(((), (0, 3_000_000)))),
+        costs=draw(st.sampled_from(({}, {"clock_phase_ns": (0, 999_999), "sync_fixed_ns": (5,)}))),
+    )
     return dataclasses.replace(profile, **odd)
 
 
@@ -177,4 +183,4 @@ def plans(draw: st.DrawFn) -> Plan:
         observe_for_s=draw(st.sampled_from((0.35, 3.0, 8.0))),
         workload_lead_s=draw(st.sampled_from((0.0, 0.0501))),
     )
-    return make_plan(scenario)
+    return make_plan(scenario, draw(st.sampled_from((None, 0, 7))))

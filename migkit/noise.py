@@ -1,0 +1,177 @@
+"""What differs from one run to the next on the same machine, drawn with a seed.
+
+Every draw is number n of a stream of `migkit.oracle.draws.counter`, so a replicate is the same
+wherever and whenever it is run. A profile without noise has nothing to draw.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from migkit.errors import HostProfileError, did_you_mean
+from migkit.oracle.draws import counter, stream_key
+from migkit.records import record
+
+if TYPE_CHECKING:
+    from migkit.host import HostProfile
+
+__all__ = ["Noise"]
+
+_NOISE_STREAM = 0x6E6F697365
+"""Keeps the draws apart from every other stream of the same seed."""
+_COSTS, _WAKES, _HOST_LOAD = 0, 1, 2
+_FRACTION_BITS = 32
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How a machine's costs vary: each list holds equally likely values, sorted.
+
+    Parameters
+    ----------
+    limiter_late_ns : tuple of tuple of int
+        Lateness of the rate limiter's wake-ups beyond the usual. A host is quiet in one run and
+        busy in the next: each run draws one of the lists, each wake-up one value of it.
+    workload_lead_ns : tuple of int
+        What is added to the time the workload has run when migration starts; quantiles, one
+        draw a run, between two of them in proportion.
+    costs : mapping
+        Name of a cost of the host profile to its quantiles, drawn likewise once a run.
+
+    Raises
+    ------
+    HostProfileError
+        If a value is negative or not whole, or a list is not sorted.
+    """
+
+    limiter_late_ns: tuple[tuple[int, ...], ...] = ()
+    workload_lead_ns: tuple[int, ...] = ()
+    costs: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Check every list."""
+        late = tuple(_quantiles("limiter_late_ns", values) for values in self.limiter_late_ns)
+        object.__setattr__(self, "limiter_late_ns", late)
+        lead = _quantiles("workload_lead_ns", self.workload_lead_ns)
+        object.__setattr__(self, "workload_lead_ns", lead)
+        costs = {name: _quantiles(name, values) for name, values in self.costs.items()}
+        object.__setattr__(self, "costs", costs)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Noise:
+        """Read the table ``noise`` of a host profile.
+
+        Parameters
+        ----------
+        values : mapping
+            The fields by name.
+
+        Returns
+        -------
+        Noise
+            The noise.
+
+        Raises
+        ------
+        HostProfileError
+            If a field is unknown or its values are not valid.
+        """
+        return record(cls, values, "noise", HostProfileError)
+
+    def late_ns(self, seed: int, replicate: int) -> tuple[int, ...]:
+        """Return what the wake-ups of one replicate are drawn from."""
+        if not self.limiter_late_ns:
+            return ()
+        number = counter(stream_key(_run_key(seed, replicate), _HOST_LOAD), 0)
+        return self.limiter_late_ns[number * len(self.limiter_late_ns) >> 64]
+
+    def key(self, seed: int, replicate: int) -> int:
+        """Return the key of the wake-ups of one replicate."""
+        return stream_key(_run_key(seed, replicate), _WAKES)
+
+    def perturbed(self, host: HostProfile, seed: int, replicate: int) -> HostProfile:
+        """Return the profile with the costs of one replicate.
+
+        Parameters
+        ----------
+        host : HostProfile
+            The machine.
+        seed, replicate : int
+            Which draws.
+
+        Returns
+        -------
+        HostProfile
+            Costs without quantiles are the profile's own.
+
+        Raises
+        ------
+        HostProfileError
+            If the profile has no cost of a name.
+        """
+        known = [item.name for item in dataclasses.fields(host) if item.type == "int"]
+        key = stream_key(_run_key(seed, replicate), _COSTS)
+        drawn = {}
+        for name, values in self.costs.items():
+            if name not in known:
+                raise HostProfileError.of(
+                    f"noise: {name}", "not a cost of the profile", did_you_mean(name, known)
+                )
+            drawn[name] = between(values, counter(key, known.index(name) + 1))
+        return dataclasses.replace(host, **drawn)
+
+    def lead_ns(self, seed: int, replicate: int) -> int:
+        """Return what is added to the workload's lead in one replicate."""
+        if not self.workload_lead_ns:
+            return 0
+        key = stream_key(_run_key(seed, replicate), _COSTS)
+        return between(self.workload_lead_ns, counter(key, 0))
+
+
+def between(quantiles: tuple[int, ...], number: int) -> int:
+    """Return the value at a random place among equally spaced quantiles.
+
+    Parameters
+    ----------
+    quantiles : tuple of int
+        The smallest to the largest, at least one.
+    number : int
+        64 random bits.
+
+    Returns
+    -------
+    int
+        Between two of them in proportion, rounded down.
+
+    Examples
+    --------
+    >>> between((10, 20, 40), 1 << 62), between((10, 20, 40), 3 << 62), between((7,), 5)
+    (15, 30, 7)
+    """
+    place = number * (len(quantiles) - 1) >> (64 - _FRACTION_BITS)
+    index, part = place >> _FRACTION_BITS, place & ((1 << _FRACTION_BITS) - 1)
+    if index + 1 >= len(quantiles):
+        return quantiles[-1]
+    return quantiles[index] + ((quantiles[index + 1] - quantiles[index]) * part >> _FRACTION_BITS)
+
+
+def _run_key(seed: int, replicate: int) -> int:
+    return stream_key(stream_key(seed, _NOISE_STREAM), replicate)
+
+
+def _quantiles(name: str, values: Any) -> tuple[int, ...]:
+    try:
+        plain = tuple(operator.index(value) for value in values)
+    except TypeError:
+        plain = (-1,)
+    if list(plain) != sorted(plain) or min(plain, default=0) < 0 or max(plain, default=0) >= 2**53:
+        raise HostProfileError.of(
+            f"noise: {name} {values!r}",
+            "allowed sorted whole numbers, 0 or more",
+            "give such a list",
+        )
+    return plain
