@@ -115,7 +115,7 @@ class Noise:
         """
         known = [item.name for item in dataclasses.fields(host) if item.type == "int"]
         key = stream_key(_run_key(seed, replicate), _COSTS)
-        drawn = {}
+        drawn: dict[str, Any] = {}
         for name, values in self.costs.items():
             if name not in known:
                 raise HostProfileError.of(

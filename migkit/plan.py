@@ -161,7 +161,8 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
     if missing:
         raise NotSimulatedError(missing)
     host, noise = scenario.host, scenario.host.noise
-    lead_ns, late, key = 0, (), 0
+    late: tuple[int, ...] = ()
+    lead_ns, key = 0, 0
     if replicate is not None:
         host = noise.perturbed(host, scenario.seed, replicate)
         lead_ns = noise.lead_ns(scenario.seed, replicate)

@@ -34,8 +34,6 @@ def scenario(noise: Noise) -> Scenario:
 
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=9), st.integers(0, 2**64 - 1))
-    st.lists(st.integers(0, 2**40), min_size=1, max_size=9).map(sorted), st.integers(0, 2**64 - 1)
-)
 def test_a_draw_lies_between_the_ends_and_follows_its_number(values: list[int], bits: int) -> None:
     values.sort()
     drawn = between(tuple(values), bits)

@@ -133,8 +133,9 @@ class Replicates:
         told = ", ".join(f"{name} in {share:.0%}" for name, share in shares.items())
         line = f"{self.name}: {len(self.runs)} replicates, {told}"
         intervals = self.intervals()
+        lows, highs = dict(intervals["low"].items()), dict(intervals["high"].items())
         for number, label in (("total_time_ms", "total time"), ("downtime_ms", "downtime")):
-            low, _, high = intervals.loc[number].tolist()
+            low, high = lows[number], highs[number]
             if low == low:
                 line += f"; {label} {low:.0f} to {high:.0f} ms"
         return line
