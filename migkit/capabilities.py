@@ -44,6 +44,7 @@ SIMULATED: frozenset[str] = frozenset(
         "postcopy-ram",
         "return-path",
         "postcopy-blocktime",
+        "postcopy-preempt",
         "events",
         "pause-before-switchover",
         "auto-converge",

@@ -137,6 +137,8 @@ class HostProfile:
         One store of the guest to a page that is logged or fresh.
     fault_ns, place_page_ns, vcpu_wake_ns : int
         Postcopy: fault to request; placing a page; waking the vCPU up.
+    preempt_channel_ns : int
+        Postcopy with preempt: opening the second channel, without the link's round trip.
     relay_percent : int
         What a relay that sleeps between pieces carries of the rate it is told, percent.
     machine : MachineProfile
@@ -191,6 +193,7 @@ class HostProfile:
     fault_ns: int
     place_page_ns: int
     vcpu_wake_ns: int
+    preempt_channel_ns: int
     relay_percent: int
     machine: MachineProfile
     link: Link

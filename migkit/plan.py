@@ -56,6 +56,11 @@ class Plan:
         Completion rule since 10.1 (True) or up to 10.0 (False).
     has_postcopy_device : bool
         Whether QEMU has the state postcopy-device (10.2 and later).
+    postcopy_preempt : bool
+        Whether requested pages go out on a channel of their own.
+    postcopy_page_hint : bool
+        Whether the background sweep goes on behind such a page: since 10.1, so not with the
+        older rule.
     detect_zero_pages : bool
         Whether zero pages are looked for.
     postcopy_ram, postcopy_possible, has_return_path, pause_before_switchover, auto_converge : bool
@@ -111,6 +116,8 @@ class Plan:
     postcopy_ram: bool
     postcopy_possible: bool
     has_return_path: bool
+    postcopy_preempt: bool
+    postcopy_page_hint: bool
     pause_before_switchover: bool
     auto_converge: bool
     max_bandwidth_bytes_per_s: int
@@ -247,12 +254,17 @@ def _fastest_rate(workload: Workload) -> float:
 
 def _capability_fields(scenario: Scenario) -> dict[str, Any]:
     on = scenario.capabilities
+    after = scenario.completion_rule == "after"
+    version = version_numbers(scenario.qemu_version)
+    preempt = "postcopy-preempt" in on
     postcopy_possible = "postcopy-ram" in on or "dirty-bitmaps" in on
     return {
-        "rule_after": scenario.completion_rule == "after",
-        "has_postcopy_device": version_numbers(scenario.qemu_version) >= (10, 2),
+        "rule_after": after,
+        "has_postcopy_device": version >= (10, 2),
         "postcopy_ram": "postcopy-ram" in on,
         "postcopy_possible": postcopy_possible,
+        "postcopy_preempt": preempt,
+        "postcopy_page_hint": preempt and after and version >= (10, 1),
         "has_return_path": "postcopy-ram" in on or "return-path" in on,
         "pause_before_switchover": "pause-before-switchover" in on,
         "auto_converge": "auto-converge" in on,

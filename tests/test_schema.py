@@ -18,7 +18,8 @@ def test_codes_that_other_parts_count_on():
     assert schema.EVENT_CODES["savevm_send_ping"] == 20
     assert schema.EVENT_CODES["source_return_path_thread_shut"] == 30
     assert schema.EVENT_CODES["postcopy_pause_continued"] == 39
-    assert len(schema.EVENTS) == 40
+    assert schema.EVENT_CODES["postcopy_preempt_send_host_page"] == 41
+    assert len(schema.EVENTS) == 42
 
 
 @pytest.mark.parametrize("event", schema.EVENTS, ids=lambda event: event.name)

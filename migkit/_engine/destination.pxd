@@ -9,6 +9,8 @@ cdef void advance(World w, int64_t until) noexcept nogil
 cdef void note_page(World w, int64_t page) noexcept nogil
 cdef void note_write(World w, int64_t arrives) noexcept nogil
 cdef void take_requests(World w) noexcept nogil
+cdef int64_t pop_request(World w) noexcept nogil
+cdef void note_urgent(World w, int64_t arrives, int64_t page) noexcept nogil
 cdef int64_t next_request(World w) noexcept nogil
 cdef void ask_again(World w) noexcept nogil
 cdef int block_of(World w, int64_t page) noexcept nogil

@@ -31,7 +31,7 @@ cdef void advance(World w, int64_t until) noexcept nogil:
     if w.destination_runs_ns < 0 or w.quiet_until_ns > until:
         return
     while True:
-        if w.faulted and not wake(w, until):
+        if w.faulted and not wake(w, horizon(w, until)):
             return
         if not next_write(w, &at, &page):
             w.quiet_until_ns = INT64_MAX
@@ -45,6 +45,13 @@ cdef void advance(World w, int64_t until) noexcept nogil:
         else:
             consume(w)
             w.vcpu_free_ns = at
+
+
+cdef int64_t horizon(World w, int64_t until) noexcept nogil:
+    """Return how far the waiting vCPU can be followed: with preempt, to its request's answer."""
+    if w.postcopy_preempt and w.requests > 0:
+        return min(until, w.request_at_ns[0])
+    return until
 
 
 cdef bint next_write(World w, int64_t *at, int64_t *page) noexcept nogil:
@@ -82,21 +89,42 @@ cdef int64_t arrive(World w, int64_t until) noexcept nogil:
             if w.faulted and w.fault_page == page:
                 awaited = batch.at_ns
         w.arrivals_head += 1
+    while w.urgent_in_flight > 0 and w.urgent_at_ns[0] <= until:
+        page = w.urgent_page[0]
+        clear_bit(w.missing, page)
+        if w.faulted and w.fault_page == page:
+            awaited = w.urgent_at_ns[0]
+        w.urgent_in_flight -= 1
+        shift(w.urgent_at_ns, w.urgent_page, w.urgent_in_flight)
     return awaited
+
+
+cdef void shift(int64_t *at_ns, int64_t *page, int left) noexcept nogil:
+    """Close the gap at the head of a short queue."""
+    cdef int index
+    for index in range(left):
+        at_ns[index] = at_ns[index + 1]
+        page[index] = page[index + 1]
+
+
+cdef int64_t next_arrival(World w) noexcept nogil:
+    """Return when the next pages come, on either channel; INT64_MAX if none are on their way."""
+    cdef int64_t first = INT64_MAX
+    if w.arrivals_head < w.arrivals_tail:
+        first = w.arrivals[w.arrivals_head].at_ns
+    if w.urgent_in_flight > 0:
+        first = min(first, w.urgent_at_ns[0])
+    return first
 
 
 cdef bint wake(World w, int64_t until) noexcept nogil:
     """Let the vCPU go on if its page has come by `until`."""
     cdef int64_t placed = -1
     cdef int64_t *row
-    while (placed < 0 and w.arrivals_head < w.arrivals_tail
-            and w.arrivals[w.arrivals_head].at_ns <= until):
-        placed = arrive(w, w.arrivals[w.arrivals_head].at_ns)
+    while placed < 0 and next_arrival(w) <= until:
+        placed = arrive(w, next_arrival(w))
     if placed < 0:
-        if w.arrivals_head < w.arrivals_tail:
-            w.quiet_until_ns = w.arrivals[w.arrivals_head].at_ns
-        else:
-            w.quiet_until_ns = INT64_MAX
+        w.quiet_until_ns = next_arrival(w)
         return False
     row = w.faults.new_row()
     row[0] = w.fault_page
@@ -190,14 +218,11 @@ cdef void note_write(World w, int64_t arrives) noexcept nogil:
 cdef void take_requests(World w) noexcept nogil:
     """Move the requests that have reached the source by now into its queue."""
     cdef int64_t arrived, page, offset
-    cdef int block, index
+    cdef int block
     advance(w, w.t)
     while w.requests > 0 and w.request_at_ns[0] <= w.t:
-        arrived, page = w.request_at_ns[0], w.request_page[0]
-        w.requests -= 1
-        for index in range(w.requests):
-            w.request_at_ns[index] = w.request_at_ns[index + 1]
-            w.request_page[index] = w.request_page[index + 1]
+        arrived = w.request_at_ns[0]
+        page = pop_request(w)
         block = block_of(w, page)
         offset = (page - w.block_start[block]) * PAGE_BYTES
         w.postcopy_requests += 1
@@ -208,6 +233,23 @@ cdef void take_requests(World w) noexcept nogil:
             w.queued += 1
         if w.faulted and test(w.bmap, page):
             w.fault_sent_ns = w.t
+
+
+cdef int64_t pop_request(World w) noexcept nogil:
+    """Take the request that reached the source first."""
+    cdef int64_t page = w.request_page[0]
+    w.requests -= 1
+    shift(w.request_at_ns, w.request_page, w.requests)
+    return page
+
+
+cdef void note_urgent(World w, int64_t arrives, int64_t page) noexcept nogil:
+    """A page is on its way on the second channel."""
+    if w.urgent_in_flight < MAX_QUEUE:
+        w.urgent_at_ns[w.urgent_in_flight] = arrives
+        w.urgent_page[w.urgent_in_flight] = page
+        w.urgent_in_flight += 1
+    w.quiet_until_ns = min(w.quiet_until_ns, arrives)
 
 
 cdef int64_t next_request(World w) noexcept nogil:
@@ -237,4 +279,4 @@ cdef void drop_in_flight(World w, int64_t cut) noexcept nogil:
     arrive(w, cut)
     w.arrivals_head = w.arrivals_tail = 0
     w.in_flight_head = w.in_flight_tail = w.batch_pages = 0
-    w.requests = w.queued = 0
+    w.requests = w.queued = w.urgent_in_flight = 0

@@ -53,6 +53,7 @@ cdef int take_host(World w, host) except -1:
     w.host.guest_write_ns = host.guest_write_ns
     w.host.fault_ns = host.fault_ns
     w.host.vcpu_wake_ns = host.vcpu_wake_ns
+    w.host.preempt_channel_ns = host.preempt_channel_ns
     w.host.throttle_timer_ns = host.throttle_timer_ns
     return 0
 
@@ -64,6 +65,8 @@ cdef int take_options(World w, plan) except -1:
     w.postcopy_ram = plan.postcopy_ram
     w.postcopy_possible = plan.postcopy_possible
     w.has_return_path = plan.has_return_path
+    w.postcopy_preempt = plan.postcopy_preempt
+    w.postcopy_page_hint = plan.postcopy_page_hint
     w.auto_converge = plan.auto_converge
     w.pause_before_switchover = plan.pause_before_switchover
     w.detect_zero_pages = plan.detect_zero_pages

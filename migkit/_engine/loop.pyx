@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from migkit._engine cimport decisions, postcopy, savevm, switchover, timeline
+from migkit._engine cimport decisions, postcopy, preempt, savevm, switchover, timeline
 from migkit._engine.draws cimport counter, high_half
 from migkit._engine.intake cimport make_world
 from migkit._engine.stream cimport over_budget, put
@@ -65,6 +65,7 @@ cdef void setup(World w) noexcept nogil:
     if w.has_return_path:
         savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
         savevm.ping(w, 1)
+        w.first_pong_ns = max(w.t, w.drain_end) + 2 * w.link_latency_ns
     if w.postcopy_possible:
         savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if w.postcopy_ram else 0)
     if w.auto_converge:
@@ -82,6 +83,7 @@ cdef void setup(World w) noexcept nogil:
 cdef void turn(World w) noexcept nogil:
     """One turn of the loop: a pass if there is budget, then errors, then the limiter."""
     cdef int64_t decision
+    preempt.serve(w)
     timeline.apply(w)
     if observed_out(w) or w.poll(1):
         return
@@ -239,6 +241,7 @@ cdef void update_counters(World w) noexcept nogil:
     cdef int64_t available = w.parameters.avail_switchover_bandwidth
     if not decisions.window_closes(now, w.iteration_start_ms):
         return
+    preempt.serve(w)
     moved = w.transferred - w.window_initial_bytes
     spent = now - w.iteration_start_ms
     bandwidth = <int64_t> decisions.window_bandwidth(moved, spent)

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from migkit._engine cimport decisions, destination, savevm, switchover, timeline
+from migkit._engine cimport decisions, destination, preempt, savevm, switchover, timeline
 from migkit._engine.bitmap cimport count, next_run
 from migkit._engine.stream cimport flush, put
 from migkit._engine.sync cimport bitmap_sync
@@ -26,6 +26,9 @@ cdef enum:
 
 cdef void start(World w) noexcept nogil:
     """Stop the guest here, tell the destination what is stale, send the devices, go on there."""
+    if w.postcopy_preempt and not preempt.open_channel(w):
+        switchover.fail(w)
+        return
     savevm.ram_section(w, savevm.BODY_END_MARK)
     w.emit(EVENT_POSTCOPY_START)
     w.emit(EVENT_POSTCOPY_START_SET_RUN)
@@ -130,6 +133,7 @@ cdef void leave_device_state(World w, int64_t pending) noexcept nogil:
 
 cdef bint pause(World w) noexcept nogil:
     """Wait for recovery after the link broke; True when the migration goes on."""
+    preempt.serve(w)
     w.set_state(STATE_POSTCOPY_PAUSED)
     w.destination_state = STATE_POSTCOPY_PAUSED
     w.emit(EVENT_POSTCOPY_PAUSE_RETURN_PATH)
@@ -176,6 +180,8 @@ cdef void recover(World w) noexcept nogil:
     memcpy(w.bmap, w.missing, <size_t> w.words * 8)
     w.dirty_pages = count(w.bmap, w.words)
     restart_sweep(w)
+    if w.postcopy_preempt:
+        preempt.open_channel(w)
     savevm.command(w, savevm.POSTCOPY_RESUME, 0)
     w.t += 2 * w.link_latency_ns
     w.set_state(STATE_POSTCOPY_ACTIVE)

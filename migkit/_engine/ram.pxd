@@ -5,7 +5,6 @@ from libc.stdint cimport int64_t
 from migkit._engine.world cimport World
 
 cdef enum:
-    RECORD_HEADER_BYTES = 8
     END_OF_SECTION_BYTES = 8
 
 cdef int64_t iterate(World w) noexcept nogil

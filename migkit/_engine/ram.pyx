@@ -9,9 +9,10 @@ from libc.stdint cimport int64_t
 from migkit._engine.bitmap cimport clear_bit, find_next_set, take, test
 from migkit._engine.decisions cimport pass_time_over
 from migkit._engine.destination cimport block_of, next_request, note_page, take_requests
+from migkit._engine.preempt cimport serve
 from migkit._engine.stream cimport (
-    count_ram_bytes, flush, over_budget, pages_to_flush, put, put_page, put_pages, put_records,
-    records_to_flush,
+    RECORD_HEADER_BYTES, count_ram_bytes, flush, over_budget, pages_to_flush, put, put_page,
+    put_pages, put_records, records_to_flush,
 )
 from migkit._engine.sync cimport bitmap_sync
 from migkit._engine.types cimport (
@@ -72,11 +73,13 @@ cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
 
     Returns how many went out: 0 when everything is clean (ram_find_and_save_block).
     """
-    cdef int block = w.last_seen_block
-    cdef int64_t page = w.last_page, end, asked
+    cdef int block
+    cdef int64_t page, end, asked
     cdef bint wrapped = False
+    serve(w)
+    block = take_hint(w, &page)
     while True:
-        asked = requested_page(w) if w.in_postcopy() else -1
+        asked = requested_page(w) if w.in_postcopy() and not w.postcopy_preempt else -1
         if asked >= 0:
             return save_one(w, block_of(w, asked), asked)
         end = w.block_start[block + 1]
@@ -98,6 +101,16 @@ cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
     if test(w.zero, page):
         return save_zero_run(w, block, page, end, limit)
     return save_normal_run(w, block, page, end, limit)
+
+
+cdef int take_hint(World w, int64_t *page) noexcept nogil:
+    """Tell where the sweep goes on: behind an urgent page, if one is hinted at."""
+    if w.hint_page < 0:
+        page[0] = w.last_page
+        return w.last_seen_block
+    page[0] = w.hint_page
+    w.hint_page = -1
+    return w.hint_block
 
 
 cdef int64_t requested_page(World w) noexcept nogil:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 from migkit._engine cimport decisions, savevm, timeline
 from migkit._engine.guest cimport resume, stop
+from migkit._engine.preempt cimport serve
 from migkit._engine.stream cimport flush, put
 from migkit._engine.types cimport (
     CHECKPOINT_DOWNTIME_END, CHECKPOINT_DOWNTIME_START, CHECKPOINT_ITERABLE_SAVED,
@@ -119,6 +120,7 @@ cdef void close_return_path(World w, int64_t destination_ns) noexcept nogil:
         w.error = True
     else:
         w.t = shut
+        serve(w)
         w.emit(EVENT_SOURCE_RETURN_PATH_THREAD_SHUT, 0)
     w.emit(EVENT_MIGRATION_RETURN_PATH_END_AFTER, 0)
 

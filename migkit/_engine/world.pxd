@@ -44,6 +44,7 @@ cdef struct Host:
     int64_t guest_write_ns
     int64_t fault_ns
     int64_t vcpu_wake_ns
+    int64_t preempt_channel_ns
     int64_t throttle_timer_ns
 
 
@@ -89,6 +90,7 @@ cdef class World:
     cdef Host host
     cdef Parameters parameters
     cdef bint rule_after, has_postcopy_device, postcopy_ram, postcopy_possible, has_return_path
+    cdef bint postcopy_preempt, postcopy_page_hint
     cdef bint auto_converge, pause_before_switchover, detect_zero_pages, cpu_throttle_tailslow
     cdef int64_t throttle_trigger_threshold, cpu_throttle_initial, cpu_throttle_increment
     cdef int64_t max_cpu_throttle, machine_name_bytes, device_state_bytes, vmdesc_bytes
@@ -156,6 +158,12 @@ cdef class World:
     cdef int64_t queue[MAX_QUEUE]
     cdef int requests, queued
     cdef int64_t postcopy_requests
+    # postcopy's second channel
+    cdef int64_t first_pong_ns, urgent_free_ns, urgent_drain_end
+    cdef int64_t urgent_at_ns[MAX_QUEUE]
+    cdef int64_t urgent_page[MAX_QUEUE]
+    cdef int urgent_in_flight, urgent_last_block, hint_block
+    cdef int64_t hint_page          # where the background sweep goes on; -1: where it was
     # recording
     cdef int64_t event_ns[EVENT_COUNT]
     cdef Table events, iterations, rounds, windows, faults

@@ -21,7 +21,8 @@ cdef class World:
         cdef int event
         self.vm_running = True
         self.destination_state = STATE_ACTIVE
-        self.last_sent_block = -1
+        self.last_sent_block = self.urgent_last_block = -1
+        self.hint_page = -1
         self.cut_ns = self.timer_ns = self.downtime_start_ns = -1
         self.destination_runs_ns = self.package_loaded_ns = -1
         self.events = Table(2 + MAX_ARGUMENTS)

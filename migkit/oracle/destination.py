@@ -26,7 +26,7 @@ def advance(w: World, until: int) -> None:
     if w.destination_runs_ns < 0 or w.destination_runs_ns > until:
         return
     while True:
-        if w.vcpu_fault is not None and not wake(w, until):
+        if w.vcpu_fault is not None and not wake(w, horizon(w, until)):
             return
         at, page = next_write(w)
         if at < 0 or at > until:
@@ -37,6 +37,13 @@ def advance(w: World, until: int) -> None:
         else:
             consume(w)
             w.vcpu_free_ns = at
+
+
+def horizon(w: World, until: int) -> int:
+    """Return how far the waiting vCPU can be followed: with preempt, to its request's answer."""
+    if w.plan.postcopy_preempt and w.requests:
+        return min(until, w.requests[0][0])
+    return until
 
 
 def next_write(w: World) -> tuple[int, int]:
@@ -65,17 +72,32 @@ def arrive(w: World, until: int) -> int:
     while w.in_flight and w.in_flight[0][0] <= until:
         at, pages = w.in_flight.popleft()
         for page in pages:
-            w.missing[page] = 0
-            if w.vcpu_fault is not None and w.vcpu_fault[PAGE] == page:
-                awaited = at
+            awaited = place(w, at, page, awaited)
+    while w.urgent_in_flight and w.urgent_in_flight[0][0] <= until:
+        at, page = w.urgent_in_flight.popleft()
+        awaited = place(w, at, page, awaited)
     return awaited
+
+
+def place(w: World, at: int, page: int, awaited: int) -> int:
+    """Put a page where it belongs; return `at` if the vCPU waits for it, else `awaited`."""
+    w.missing[page] = 0
+    if w.vcpu_fault is not None and w.vcpu_fault[PAGE] == page:
+        return at
+    return awaited
+
+
+def next_arrival(w: World) -> int:
+    """Return when the next pages come, on either channel, or -1."""
+    heads = [queue[0][0] for queue in (w.in_flight, w.urgent_in_flight) if queue]
+    return min(heads, default=-1)
 
 
 def wake(w: World, until: int) -> bool:
     """Let the vCPU go on if its page has come by `until`."""
     placed = -1
-    while placed < 0 and w.in_flight and w.in_flight[0][0] <= until:
-        placed = arrive(w, w.in_flight[0][0])
+    while placed < 0 and 0 <= next_arrival(w) <= until:
+        placed = arrive(w, next_arrival(w))
     if placed < 0 or w.vcpu_fault is None:
         return False
     page, faulted, requested, sent = w.vcpu_fault
@@ -120,5 +142,6 @@ def drop_in_flight(w: World, cut: int) -> None:
     advance(w, cut)
     arrive(w, cut)
     w.in_flight.clear()
+    w.urgent_in_flight.clear()
     w.requests.clear()
     w.queue.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, postcopy, savevm, switchover, timeline
+from migkit.oracle import decisions, postcopy, preempt, savevm, switchover, timeline
 from migkit.oracle.codes import Decision, Event, State, SyncReason
 from migkit.oracle.draws import counter
 from migkit.oracle.stream import put, rate_exceeded
@@ -26,6 +26,7 @@ def setup(w: World) -> None:
     if plan.has_return_path:
         savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
         savevm.ping(w, 1)
+        w.first_pong_ns = max(w.t, w.drain_end) + 2 * plan.link_latency_ns
     if plan.postcopy_possible:
         savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if plan.postcopy_ram else 0)
     if plan.auto_converge:
@@ -42,6 +43,7 @@ def setup(w: World) -> None:
 
 def turn(w: World) -> None:
     """One turn of the loop: a pass if there is budget, then errors, then the limiter."""
+    preempt.serve(w)
     timeline.apply(w)
     if observed_out(w):
         return
@@ -186,6 +188,7 @@ def update_counters(w: World) -> None:
     now = w.now_ms()
     if not decisions.window_closes(now, w.iteration_start_ms):
         return
+    preempt.serve(w)
     moved = w.transferred - w.window_initial_bytes
     spent = now - w.iteration_start_ms
     available = w.parameters["avail-switchover-bandwidth"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination, savevm, switchover, timeline
+from migkit.oracle import decisions, destination, preempt, savevm, switchover, timeline
 from migkit.oracle.codes import Checkpoint, Event, State, SyncReason
 from migkit.oracle.ram import END_OF_SECTION_BYTES
 from migkit.oracle.stream import flush, put
@@ -15,6 +15,9 @@ RANGES_PER_DISCARD = 12
 def start(w: World) -> None:
     """Stop the guest here, tell the destination what is stale, send the devices, go on there."""
     w.postcopy_start_ns = w.t
+    if w.plan.postcopy_preempt and not preempt.open_channel(w):
+        switchover.fail(w)
+        return
     savevm.section(w, 0, savevm.RAM_SECTION_ID, end_of_section)
     w.emit(Event.POSTCOPY_START)
     w.emit(Event.POSTCOPY_START_SET_RUN)
@@ -119,6 +122,7 @@ def leave_device_state(w: World, pending: int) -> None:
 
 def pause(w: World) -> bool:
     """Wait for recovery after the link broke; True when the migration goes on."""
+    preempt.serve(w)
     w.set_state(State.POSTCOPY_PAUSED)
     w.destination_state = State.POSTCOPY_PAUSED
     w.emit(Event.POSTCOPY_PAUSE_RETURN_PATH)
@@ -162,6 +166,8 @@ def recover(w: World) -> None:
     w.bmap = bytearray(w.missing)
     w.dirty_pages = sum(w.missing)
     w.last_seen_block, w.last_page, w.last_sent_block = 0, 0, -1
+    if w.plan.postcopy_preempt:
+        preempt.open_channel(w)
     savevm.command(w, savevm.POSTCOPY_RESUME, 0)
     w.t += 2 * w.plan.link_latency_ns
     w.set_state(State.POSTCOPY_ACTIVE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination
+from migkit.oracle import decisions, destination, preempt
 from migkit.oracle.codes import Event, SyncReason
 from migkit.oracle.stream import count_ram_bytes, flush, put, put_page, rate_exceeded
 from migkit.oracle.sync import bitmap_sync
@@ -53,7 +53,8 @@ def find_and_save_page(w: World) -> int:
 
     Returns the pages sent: 0 when everything is clean (ram_find_and_save_block).
     """
-    block, page, wrapped = w.last_seen_block, w.last_page, False
+    preempt.serve(w)
+    (block, page), wrapped = preempt.take_hint(w), False
     while True:
         requested = requested_page(w)
         if requested >= 0:
@@ -81,7 +82,7 @@ def find_and_save_page(w: World) -> int:
 
 def requested_page(w: World) -> int:
     """Next page that the destination asked for and that is still dirty, or -1."""
-    if not w.in_postcopy:
+    if not w.in_postcopy or w.plan.postcopy_preempt:
         return -1
     destination.take_requests(w)
     while w.queue:

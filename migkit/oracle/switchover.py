@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, guest, ram, savevm, timeline
+from migkit.oracle import decisions, guest, preempt, ram, savevm, timeline
 from migkit.oracle.codes import Checkpoint, Event, State
 from migkit.oracle.stream import flush, put
 from migkit.oracle.world import World
@@ -108,6 +108,7 @@ def close_return_path(w: World, destination_ns: int) -> None:
         w.t, w.error = max(w.t, cut), True
     else:
         w.t = shut
+        preempt.serve(w)
         w.emit(Event.SOURCE_RETURN_PATH_THREAD_SHUT, 0)
     w.emit(Event.MIGRATION_RETURN_PATH_END_AFTER, 0)
 

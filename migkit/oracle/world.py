@@ -142,6 +142,13 @@ class World:
         self.first_touches: list[int] = []  # pages the guest writes before anything else
         self.vcpu_fault: list[int] | None = None  # page, fault, request, sent times
         self.requests: deque[tuple[int, int]] = deque()  # arrival time at the source, page
+        self.first_pong_ns = 0
+        self.urgent_in_flight: deque[tuple[int, int]] = deque()  # on the second channel
+        self.urgent_free_ns = 0  # when the thread that answers requests is done
+        self.urgent_drain_end = 0
+        self.urgent_last_block = -1
+        self.hint_block = 0
+        self.hint_page = -1  # where the background sweep goes on; -1: where it was
 
     def now_ms(self) -> int:
         """Read the millisecond clock the way QEMU does: truncated."""

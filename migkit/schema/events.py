@@ -168,6 +168,12 @@ EVENTS: Final = (
     Event("migrate_error", (Argument("error", "text"),), "error={error}"),
     Event("postcopy_pause_return_path"),
     Event("postcopy_pause_continued"),
+    Event("postcopy_preempt_new_channel"),
+    Event(
+        "postcopy_preempt_send_host_page",
+        (Argument("block", "block"), Argument("offset", "hex", "page")),
+        "ramblock {block} offset {offset}",
+    ),
 )
 """Every event the engine can write; the position is its code."""
 

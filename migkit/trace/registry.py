@@ -52,12 +52,8 @@ _ONLY_IN_LOGS: Final = (
     ),
     _pattern("migration_cancel"),
     _pattern("postcopy_preempt_enabled", "value:d", "{value}"),
-    _pattern("postcopy_preempt_new_channel"),
     _pattern("postcopy_preempt_thread_entry"),
     _pattern("postcopy_preempt_thread_exit"),
-    _pattern(
-        "postcopy_preempt_send_host_page", "block:b offset:x", "ramblock {block} offset {offset}"
-    ),
     _pattern("ram_dirty_bitmap_request", "block:b", "{block}"),
     _pattern("ram_dirty_bitmap_reload_begin", "block:b", "{block}"),
     _pattern("ram_dirty_bitmap_reload_complete", "block:b", "{block}"),

@@ -142,6 +142,7 @@ def plans(draw: st.DrawFn) -> Plan:
     pause = draw(st.integers(0, 4)) == 4
     names = [
         *(["postcopy-ram"] if postcopy else []),
+        *(["postcopy-preempt"] if postcopy and draw(st.booleans()) else []),
         *(["pause-before-switchover"] if pause else []),
         *(["return-path"] if draw(st.booleans()) else []),
         *(["auto-converge"] if draw(st.booleans()) else []),

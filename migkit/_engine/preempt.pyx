@@ -1,0 +1,103 @@
+"""Postcopy's second channel: requested pages go out at once (migration/ram.c, postcopy-ram.c).
+
+The thread that reads the return path answers a request itself (ram_save_host_page_urgent): no
+queue of the main channel, no batch, no limiter lies between. Its pages count in the same totals.
+"""
+
+from libc.stdint cimport int64_t
+
+from migkit._engine.bitmap cimport clear_bit, test
+from migkit._engine.destination cimport advance, block_of, note_urgent, pop_request
+from migkit._engine.stream cimport RECORD_HEADER_BYTES, count_ram_bytes
+from migkit._engine.timeline cimport cut_before
+from migkit._engine.types cimport (
+    EVENT_MIGRATE_HANDLE_RP_REQ_PAGES, EVENT_POSTCOPY_PREEMPT_NEW_CHANNEL,
+    EVENT_POSTCOPY_PREEMPT_SEND_HOST_PAGE, EVENT_RAM_SAVE_QUEUE_PAGES, PAGE_BYTES,
+)
+from migkit._engine.world cimport World
+
+
+cdef bint open_channel(World w) noexcept nogil:
+    """Connect the second channel, after a PONG on the first; False when the link broke."""
+    cdef int64_t began = max(w.t, w.first_pong_ns), cut
+    w.t = began + w.host.preempt_channel_ns + 2 * w.link_latency_ns
+    cut = cut_before(w, w.t)
+    if cut >= 0:
+        w.t = max(began, cut)
+        w.cut_ns = cut
+        w.error = True
+        return False
+    w.urgent_last_block = -1
+    w.urgent_free_ns = w.urgent_drain_end = w.t
+    w.hint_page = -1
+    w.emit(EVENT_POSTCOPY_PREEMPT_NEW_CHANNEL)
+    return True
+
+
+cdef void serve(World w) noexcept nogil:
+    """Let the return path's thread answer every request that has come by now."""
+    cdef int64_t until, cut, arrived
+    if not w.postcopy_preempt or not w.in_postcopy():
+        return
+    cut = cut_before(w, w.t)
+    until = w.t if cut < 0 else cut
+    advance(w, until)
+    while w.requests > 0 and w.request_at_ns[0] <= until:
+        arrived = w.request_at_ns[0]
+        answer(w, arrived, pop_request(w))
+        advance(w, until)
+
+
+cdef void answer(World w, int64_t arrived, int64_t page) noexcept nogil:
+    """Send a requested page unless the background stream has taken it already."""
+    cdef int block = block_of(w, page)
+    cdef int64_t index = page - w.block_start[block]
+    w.postcopy_requests += 1
+    w.emit_at(arrived, EVENT_MIGRATE_HANDLE_RP_REQ_PAGES, block, index * PAGE_BYTES, PAGE_BYTES)
+    w.emit_at(arrived, EVENT_RAM_SAVE_QUEUE_PAGES, block, index * PAGE_BYTES, PAGE_BYTES)
+    w.emit_at(arrived, EVENT_POSTCOPY_PREEMPT_SEND_HOST_PAGE, block, index)
+    if not test(w.bmap, page):
+        return
+    send(w, arrived, block, page)
+    if w.postcopy_page_hint and w.hint_page < 0:
+        w.hint_block = block
+        w.hint_page = page + 1
+
+
+cdef void send(World w, int64_t arrived, int block, int64_t page) noexcept nogil:
+    """Write one record on the second channel, flushed by itself."""
+    cdef int64_t count = RECORD_HEADER_BYTES, cost_ns, service_ns, sent
+    clear_bit(w.bmap, page)
+    w.dirty_pages -= 1
+    if block != w.urgent_last_block:
+        count += 1 + w.block_name_bytes[block]
+        w.urgent_last_block = block
+    if test(w.zero, page):
+        w.zero_pages += 1
+        count += 1
+        cost_ns, service_ns = w.host.zero_page_ns, w.host.destination_zero_page_ns
+    else:
+        w.normal_pages += 1
+        count += PAGE_BYTES
+        cost_ns, service_ns = w.host.normal_page_ns, w.host.place_page_ns
+    sent = max(arrived, w.urgent_free_ns) + cost_ns + w.host.write_ns
+    w.urgent_free_ns = sent
+    count_ram_bytes(w, count)
+    w.transferred += count
+    if w.faulted and w.fault_page == page:
+        w.fault_sent_ns = sent
+    carry(w, sent, count, service_ns, page)
+
+
+cdef void carry(
+    World w, int64_t sent, int64_t count, int64_t service_ns, int64_t page
+) noexcept nogil:
+    """Bring it over: past the main channel's backlog, which waits for the link meanwhile."""
+    cdef int64_t wire_ns
+    if w.link_bandwidth > 0:
+        wire_ns = count * 1_000_000_000 // w.link_bandwidth
+        service_ns = max(service_ns, wire_ns)
+        if w.drain_end > sent:
+            w.drain_end += wire_ns
+    w.urgent_drain_end = max(sent, w.urgent_drain_end) + service_ns
+    note_urgent(w, w.urgent_drain_end + w.link_latency_ns, page)
