@@ -273,7 +273,14 @@ class HostProfile:
         dict
             What `from_dict` reads.
         """
-        return {**dataclasses.asdict(self), "fitted_on": list(self.fitted_on)}
+        return _plain(dataclasses.asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    """Turn tuples into lists, all the way down: what JSON gives back."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def host_names() -> list[str]:

@@ -48,19 +48,14 @@ class Plan:
         Pages written without end while the guest runs.
     workload : Workload
         Fitted into the guest. Its pages count from page 0 of the first block.
-    workload_lead_ns : int
-        Guest time the workload has run when time 0 comes.
-    workload_busy_ns_per_ms : int
-        Time the vCPU needs for the writes of one millisecond, at most 1000000.
-    rule_after : bool
-        Completion rule since 10.1 (True) or up to 10.0 (False).
-    has_postcopy_device : bool
-        Whether QEMU has the state postcopy-device (10.2 and later).
-    postcopy_preempt : bool
-        Whether requested pages go out on a channel of their own.
-    postcopy_page_hint : bool
-        Whether the background sweep goes on behind such a page: since 10.1, so not with the
-        older rule.
+    workload_lead_ns, workload_busy_ns_per_ms : int
+        Guest time the workload has run when time 0 comes; time the vCPU needs for the writes of
+        one millisecond, at most 1000000.
+    rule_after, has_postcopy_device : bool
+        Completion rule since 10.1, not that up to 10.0; the state postcopy-device (since 10.2).
+    postcopy_preempt, postcopy_page_hint : bool
+        Whether requested pages go out on a channel of their own, and whether the background
+        sweep goes on behind them: since 10.1, so not with the older rule.
     detect_zero_pages : bool
         Whether zero pages are looked for.
     postcopy_ram, postcopy_possible, has_return_path, pause_before_switchover, auto_converge : bool
@@ -72,11 +67,7 @@ class Plan:
     downtime_limit_ms : int
         Downtime limit.
     throttle_trigger_threshold, cpu_throttle_initial, cpu_throttle_increment : int
-        Auto-converge, percent.
-    max_cpu_throttle : int
-        Auto-converge, percent.
-    cpu_throttle_tailslow : bool
-        Auto-converge.
+        Auto-converge, percent; so is ``max_cpu_throttle``, and ``cpu_throttle_tailslow`` a bool.
     timeline : tuple of dict
         Items ordered by time: ``at_ns`` (-1: none), ``at_state`` (code or -1), ``at_event`` (code
         or -1), ``after_ns``, ``command`` (code), ``arguments``, ``to_destination`` (bool).
@@ -93,10 +84,8 @@ class Plan:
         Seed of everything random but the workload.
     host : HostProfile
         Costs of the machine.
-    limiter_late_ns : tuple of int
-        What the limiter's wake-ups are drawn from; empty without noise.
-    noise_key : int
-        Key of those draws.
+    limiter_late_ns, noise_key : tuple of int, int
+        What the limiter's wake-ups are drawn from, empty without noise; key of those draws.
     """
 
     machine_name: str
