@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from migkit import datasets, errors, figures, plot, schema, style, units, workloads
+    from migkit.calibrate import calibrate
     from migkit.capabilities import Capabilities
     from migkit.capture import read_capture, read_trace_log
     from migkit.compare import compare
@@ -50,6 +51,7 @@ __all__ = [
     "Scenario",
     "TimelineItem",
     "__version__",
+    "calibrate",
     "compare",
     "datasets",
     "errors",
@@ -79,6 +81,7 @@ _HOME = {
     "Replicates": "results.replicates",
     "Scenario": "scenario",
     "TimelineItem": "timeline",
+    "calibrate": "calibrate",
     "compare": "compare",
     "explore": "explorer",
     "read_capture": "capture",

@@ -11,7 +11,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from migkit.cli import compare, options, read, reproduce, scenarios, simulate, validate
+from migkit.cli import (
+    calibrate,
+    compare,
+    options,
+    read,
+    reproduce,
+    scenarios,
+    simulate,
+    validate,
+)
 from migkit.errors import EngineError, MigkitError, ReproduceError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -46,7 +55,7 @@ def build_parser() -> options.Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for module in (simulate, reproduce, validate, compare, read, scenarios):
+    for module in (simulate, reproduce, validate, calibrate, compare, read, scenarios):
         module.add_parser(commands)
     return parser
 

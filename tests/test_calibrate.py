@@ -1,0 +1,139 @@
+"""Calibration gives back the costs that made the logs, and says what it cannot tell."""
+
+import dataclasses
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from migkit.calibrate import calibrate
+from migkit.cli import main
+from migkit.errors import CaptureError
+from migkit.host import HostProfile
+from migkit.scenario import Scenario
+from migkit.simulate import simulate
+
+ODD = {
+    "thread_start_ns": 2_300_000,
+    "setup_ns": 1_700_000,
+    "pass_ns": 9_000,
+    "section_ns": 5_000,
+    "sync_fixed_ns": 310_000,
+    "sync_first_ns": 6_100_000,
+    "limiter_wake_ns": 370_000,
+    "vm_stop_ns": 420_000,
+    "device_state_ns": 1_200_000,
+    "first_touch_page_ns": 4_700,
+    "zero_page_ns": 520,
+}
+
+
+def write_capture(folder, scenario_file, host):
+    """Write the simulated log of a scenario on a host as a capture."""
+    folder.mkdir()
+    shutil.copy(scenario_file, folder / "scenario.json")
+    scenario = dataclasses.replace(Scenario.from_capture(folder), host=host, link=host.link)
+    run = simulate(scenario)
+    result = {
+        "outcome": run.outcome,
+        "query_migrate_source": run.summary,
+        "query_migrate_destination": {"status": run.destination_state},
+    }
+    (folder / "result.json").write_text(json.dumps(result))
+    log = run.to_trace_log(form="iso")
+    with gzip.open(folder / "source.trace.log.gz", "wt") as file:
+        file.write(log)
+    with gzip.open(folder / "dest.trace.log.gz", "wt") as file:
+        file.write(log.splitlines(keepends=True)[0])
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory):
+    """Calibration on one simulated capture of an odd host."""
+    folder = tmp_path_factory.mktemp("odd") / "one"
+    host = dataclasses.replace(HostProfile.load(), **ODD)
+    write_capture(folder, PRECOPY / "scenario.json", host)
+    return calibrate([folder])
+
+
+PRECOPY = Path(__file__).parents[1] / "datasets" / "captures" / "precopy-hot-tight"
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_costs_come_back_within_their_interval(synthetic, name):
+    constant = next(item for item in synthetic.constants if item.name == name)
+    assert constant.fitted
+    assert constant.low <= ODD[name] <= constant.high
+    assert constant.value == pytest.approx(ODD[name], rel=0.03, abs=1500)
+
+
+def test_costs_that_nothing_shows_keep_the_base(synthetic):
+    for constant in synthetic.constants:
+        if not constant.fitted:
+            assert constant.value == constant.base
+            assert constant.note
+    kept = {item.name for item in synthetic.constants if not item.fitted}
+    assert {"package_ns", "fault_ns", "clock_phase_ns"} <= kept
+
+
+def test_the_twin_of_a_synthetic_capture_is_explained(synthetic):
+    assert not synthetic.unexplained
+
+
+def test_profile_is_saved_whole_and_loads_by_path(synthetic, tmp_path):
+    path = synthetic.save(tmp_path / "odd.json")
+    assert HostProfile.load(path) == synthetic.profile
+    assert [file.name for file in tmp_path.iterdir()] == ["odd.json"]
+
+
+def test_totals_do_not_enter_the_fit(synthetic, tmp_path):
+    folder = tmp_path / "another"
+    host = dataclasses.replace(HostProfile.load(), **ODD)
+    write_capture(folder, PRECOPY / "scenario.json", host)
+    result = json.loads((folder / "result.json").read_text())
+    result["query_migrate_source"]["total-time"] *= 3
+    (folder / "result.json").write_text(json.dumps(result))
+    found = calibrate([folder])
+    assert [item.value for item in found.constants] == [item.value for item in synthetic.constants]
+    assert "total time" in found.unexplained["another"]
+
+
+def test_frame_and_pages_show_every_constant(synthetic):
+    assert list(synthetic.frame["name"]) == [item.name for item in synthetic.constants]
+    for item in synthetic.constants:
+        assert item.name in str(synthetic)
+        assert item.name in synthetic._repr_html_()
+
+
+def test_command_writes_a_profile(tmp_path, capsys):
+    out = tmp_path / "mine.json"
+    assert main(["calibrate", str(PRECOPY), "--out", str(out)]) == 0
+    profile = HostProfile.load(out)
+    assert profile.name == "mine"
+    assert profile.fitted_on == (PRECOPY.name,)
+    assert "limiter_wake_ns" in capsys.readouterr().out
+
+
+def test_a_recorded_host_wakes_up_about_a_tenth_of_a_millisecond_late():
+    found = calibrate([PRECOPY])
+    assert 50_000 < found.profile.limiter_wake_ns < 200_000
+
+
+def test_wrong_folder_and_wrong_file_are_one_line(tmp_path, capsys):
+    assert main(["calibrate", str(tmp_path / "nowhere")]) == 2
+    assert main(["calibrate", str(PRECOPY), "--out", str(tmp_path / "x.txt")]) == 2
+    assert main(["calibrate", str(PRECOPY), "--base", "nohost"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_captures_that_show_no_cost_are_refused(tmp_path):
+    folder = tmp_path / "one"
+    shutil.copytree(PRECOPY, folder)
+    values = json.loads((folder / "scenario.json").read_text())
+    values["transport"] = {"relay_bytes_per_s": 50_000_000}
+    (folder / "scenario.json").write_text(json.dumps(values))
+    with pytest.raises(CaptureError, match="no capture without relay"):
+        calibrate([folder])
