@@ -20,7 +20,7 @@ _ROUNDS = 4
 _RESAMPLES = 400
 _GRAIN_NS = 1000  # of a log's time stamp
 _PER_PAGE = {
-    "destination_page_ns": 200,
+    "sparse_page_ns": 200,
     "first_touch_page_ns": 500,
     "zero_page_ns": 500,
     "place_page_ns": 4000,
@@ -28,7 +28,11 @@ _PER_PAGE = {
 }
 """Constants whose spans are divided, and by how much at least."""
 
-_HIDDEN = {"normal_page_ns": "destination_page_ns", "destination_zero_page_ns": "zero_page_ns"}
+_HIDDEN = {
+    "normal_page_ns": "first_touch_page_ns",
+    "destination_page_ns": "sparse_page_ns",
+    "destination_zero_page_ns": "zero_page_ns",
+}
 """Constants that show only where they are larger than another one."""
 
 

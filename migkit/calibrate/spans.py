@@ -193,7 +193,7 @@ def _per_page(samples: PassSamples, wanted: Floats) -> Floats:
     return samples.span_ns[wanted] / pages[wanted]
 
 
-def _destination(migration: Migration, log: EventLog) -> Floats:
+def _later_page(migration: Migration, log: EventLog) -> Floats:
     """Time a page of the final pass, where nothing else runs on the source."""
     samples = pass_samples(migration)
     return _per_page(samples, samples.final & (samples.normal >= _SOME_PAGES))
@@ -226,7 +226,7 @@ SPANS: Final[dict[str, Callable[[Migration, EventLog], Floats]]] = {
     "discard_command_ns": _discard,
     "package_ns": _package,
     "package_load_ns": _package_load,
-    "destination_page_ns": _destination,
+    "sparse_page_ns": _later_page,
     "first_touch_page_ns": _first_touch,
     "zero_page_ns": _zero,
     "place_page_ns": _place,
