@@ -72,7 +72,7 @@ def test_odd_costs_come_back_within_their_interval(synthetic, name):
 def test_a_page_of_later_sweeps_is_read_off_the_final_pass(tmp_path):
     folder = tmp_path / "many"
     host = dataclasses.replace(HostProfile.load(), sparse_page_ns=3_300)
-    write_capture(folder, PRECOPY.with_name("precopy-hot-after") / "scenario.json", host)
+    write_capture(folder, PRECOPY.with_name("precopy-uniform-slow") / "scenario.json", host)
     found = {item.name: item for item in calibrate([folder]).constants}
     sparse, hidden = found["sparse_page_ns"], found["destination_page_ns"]
     assert sparse.low <= 3_300 <= sparse.high
