@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from migkit.errors import MigkitError
     from migkit.explorer import explore
     from migkit.guest import Guest
-    from migkit.host import HostProfile, Link
+    from migkit.host import HostProfile
+    from migkit.link import Link
     from migkit.parameters import MigrationParameters
     from migkit.ram_block import RamBlock
     from migkit.results import Migration
@@ -73,7 +74,7 @@ _HOME = {
     "Capabilities": "capabilities",
     "Guest": "guest",
     "HostProfile": "host",
-    "Link": "host",
+    "Link": "link",
     "MigkitError": "errors",
     "Migration": "results",
     "MigrationParameters": "parameters",

@@ -8,73 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from migkit.errors import HostProfileError, InputError, MigkitError, did_you_mean
+from migkit.errors import HostProfileError, did_you_mean
+from migkit.link import Link
 from migkit.noise import Noise
-from migkit.records import record
+from migkit.records import check_numbers, record
 
-__all__ = ["DEFAULT_HOST", "HostProfile", "Link", "MachineProfile", "host_names"]
+__all__ = ["DEFAULT_HOST", "HostProfile", "MachineProfile", "host_names"]
 
 DEFAULT_HOST = "captures"
 """Name of the host profile used when none is given."""
-
-_INT64_MAX = 2**63 - 1
-
-
-def _check_numbers(owner: str, value: Any, what: type[MigkitError]) -> None:
-    """Refuse negative and non-integer fields; every int field of `value` is checked."""
-    for item in dataclasses.fields(value):
-        if item.type not in ("int", int):
-            continue
-        number = getattr(value, item.name)
-        try:
-            plain = operator.index(number)
-        except TypeError:
-            plain = -1
-        if isinstance(number, bool) or not 0 <= plain <= _INT64_MAX:
-            raise what.of(
-                f"{owner}: {item.name} {number!r}",
-                "allowed whole numbers, 0 or more",
-                "give such a number",
-            )
-        object.__setattr__(value, item.name, plain)
-
-
-@dataclass(frozen=True)
-class Link:
-    """The physical link between source and destination; QEMU's limits are parameters.
-
-    Parameters
-    ----------
-    bandwidth_bytes_per_s : int
-        What it carries, bytes per second; 0 is as fast as the destination takes the pages.
-    latency_ns : int
-        One way, nanoseconds.
-    send_buffer_bytes : int
-        What the two sockets hold before a write blocks, bytes.
-    recovery_bandwidth_bytes_per_s : int
-        What the link carries after a postcopy migration was recovered; 0 as above.
-
-    Raises
-    ------
-    InputError
-        If a value is negative or not whole.
-    """
-
-    bandwidth_bytes_per_s: int = 0
-    latency_ns: int = 0
-    send_buffer_bytes: int = 0
-    recovery_bandwidth_bytes_per_s: int = 0
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        _check_numbers("link", self, InputError)
 
 
 @dataclass(frozen=True)
@@ -97,7 +45,7 @@ class MachineProfile:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        _check_numbers("machine", self, HostProfileError)
+        check_numbers("machine", self, HostProfileError)
 
 
 @dataclass(frozen=True)
@@ -204,7 +152,7 @@ class HostProfile:
     def __post_init__(self) -> None:
         """Check every cost."""
         object.__setattr__(self, "fitted_on", tuple(self.fitted_on))
-        _check_numbers(f"host profile {self.name}", self, HostProfileError)
+        check_numbers(f"host profile {self.name}", self, HostProfileError)
 
     @classmethod
     def load(cls, name: str | Path = DEFAULT_HOST) -> HostProfile:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from migkit.capabilities import Capabilities, version_numbers
 from migkit.errors import ScenarioError, did_you_mean
 from migkit.guest import Guest
-from migkit.host import HostProfile, Link
+from migkit.host import HostProfile
 from migkit.iterables import IterableHandler
+from migkit.link import Link
 from migkit.parameters import MigrationParameters
 from migkit.timeline import TimelineItem
 from migkit.workloads import Idle, Workload

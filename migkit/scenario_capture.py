@@ -11,7 +11,8 @@ from typing import Any
 from migkit.capabilities import Capabilities
 from migkit.errors import CaptureError, MigkitError
 from migkit.guest import Guest
-from migkit.host import HostProfile, Link
+from migkit.host import HostProfile
+from migkit.link import Link
 from migkit.parameters import MigrationParameters
 from migkit.ram_block import RamBlock
 from migkit.scenario import Scenario

@@ -15,8 +15,9 @@ from migkit.atomic import write_text
 from migkit.capabilities import Capabilities
 from migkit.errors import MigkitError, ScenarioError, StorageError, did_you_mean
 from migkit.guest import Guest
-from migkit.host import HostProfile, Link
+from migkit.host import HostProfile
 from migkit.iterables import IterableHandler
+from migkit.link import Link
 from migkit.parameters import MigrationParameters
 from migkit.phased_workloads import Phase, Phases
 from migkit.ram_block import RamBlock

@@ -9,8 +9,9 @@ from typing import Any
 from migkit.capabilities import Capabilities
 from migkit.errors import ScenarioError
 from migkit.guest import Guest
-from migkit.host import DEFAULT_HOST, HostProfile, Link
+from migkit.host import DEFAULT_HOST, HostProfile
 from migkit.iterables import IterableHandler
+from migkit.link import Link
 from migkit.parameters import MigrationParameters
 from migkit.records import record
 from migkit.scenario import Scenario

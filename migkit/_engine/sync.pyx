@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from migkit._engine cimport decisions
+from migkit._engine cimport decisions, throttling
 from migkit._engine.bitmap cimport merge_log
 from migkit._engine.guest cimport advance
 from migkit._engine.types cimport (
@@ -65,8 +65,8 @@ cdef int64_t sleeping_vcpu_ns(World w) noexcept nogil:
         return 0
     if w.t < w.throttle_tick_ns:    # still in the slice of the step before
         return max(w.throttle_sleep_end_ns - w.t, 0)
-    into = (w.t - w.throttle_tick_ns) % decisions.throttle_period_ns(w.throttle_percentage)
-    return max(decisions.throttle_sleep_ns(w.throttle_percentage) - into, 0)
+    into = (w.t - w.throttle_tick_ns) % throttling.throttle_period_ns(w.throttle_percentage)
+    return max(throttling.throttle_sleep_ns(w.throttle_percentage) - into, 0)
 
 
 cdef void close_period(World w) noexcept nogil:
@@ -74,12 +74,12 @@ cdef void close_period(World w) noexcept nogil:
     cdef int64_t now = w.now_ms()
     cdef int64_t sent = w.transferred - w.period_transferred
     cdef int64_t dirty = w.period_dirty_pages * PAGE_BYTES
-    cdef bint wanted = decisions.throttle_wanted(dirty, sent, w.throttle_trigger_threshold)
-    if decisions.throttle_acts(w.dirty_rate_high_count, wanted) and w.auto_converge:
+    cdef bint wanted = throttling.throttle_wanted(dirty, sent, w.throttle_trigger_threshold)
+    if throttling.throttle_acts(w.dirty_rate_high_count, wanted) and w.auto_converge:
         throttle_guest_down(
-            w, decisions.throttle_threshold_bytes(sent, w.throttle_trigger_threshold), dirty
+            w, throttling.throttle_threshold_bytes(sent, w.throttle_trigger_threshold), dirty
         )
-    w.dirty_rate_high_count = decisions.throttle_count(w.dirty_rate_high_count, wanted)
+    w.dirty_rate_high_count = throttling.throttle_count(w.dirty_rate_high_count, wanted)
     w.dirty_pages_rate = decisions.dirty_pages_rate(w.period_dirty_pages, now - w.last_sync_ms)
     w.last_sync_ms = now
     w.period_dirty_pages = 0
@@ -90,7 +90,7 @@ cdef void throttle_guest_down(World w, int64_t threshold, int64_t dirty) noexcep
     """Take another step of auto-converge (migration_trigger_throttle)."""
     w.emit(EVENT_MIGRATION_THROTTLE)
     next_slice(w)
-    w.throttle_percentage = decisions.throttle_step(
+    w.throttle_percentage = throttling.throttle_step(
         w.throttle_percentage, w.cpu_throttle_initial, w.cpu_throttle_increment,
         w.cpu_throttle_tailslow, w.max_cpu_throttle, threshold, dirty,
     )
@@ -103,9 +103,9 @@ cdef void next_slice(World w) noexcept nogil:
     if w.throttle_percentage == 0:
         w.throttle_tick_ns = w.t
     elif w.t >= w.throttle_tick_ns:
-        period = decisions.throttle_period_ns(w.throttle_percentage)
+        period = throttling.throttle_period_ns(w.throttle_percentage)
         began = w.t - (w.t - w.throttle_tick_ns) % period
-        w.throttle_sleep_end_ns = began + decisions.throttle_sleep_ns(w.throttle_percentage)
+        w.throttle_sleep_end_ns = began + throttling.throttle_sleep_ns(w.throttle_percentage)
         w.throttle_tick_ns = began + period
 
 
@@ -114,6 +114,6 @@ cdef void timer_sync(World w) noexcept nogil:
     if not w.auto_converge or w.in_postcopy() or w.t < w.timer_ns:
         return
     w.timer_ns += w.host.throttle_timer_ns
-    if decisions.throttle_timer_sync_due(w.dirty_sync_count, w.timer_previous_count):
+    if throttling.throttle_timer_sync_due(w.dirty_sync_count, w.timer_previous_count):
         bitmap_sync(w, SYNC_TIMER)
     w.timer_previous_count = w.dirty_sync_count

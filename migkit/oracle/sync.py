@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, guest
+from migkit.oracle import decisions, guest, throttling
 from migkit.oracle.codes import Event, SyncReason
 from migkit.oracle.world import PAGE_BYTES, World
 
@@ -69,8 +69,8 @@ def sleeping_vcpu_ns(w: World) -> int:
         return 0
     if w.t < w.throttle_tick_ns:  # still in the slice of the step before
         return max(w.throttle_sleep_end_ns - w.t, 0)
-    into = (w.t - w.throttle_tick_ns) % decisions.throttle_period_ns(w.throttle_percentage)
-    return max(decisions.throttle_sleep_ns(w.throttle_percentage) - into, 0)
+    into = (w.t - w.throttle_tick_ns) % throttling.throttle_period_ns(w.throttle_percentage)
+    return max(throttling.throttle_sleep_ns(w.throttle_percentage) - into, 0)
 
 
 def close_period(w: World) -> None:
@@ -79,8 +79,8 @@ def close_period(w: World) -> None:
     sent = w.transferred - w.period_transferred
     dirty = w.period_dirty_pages * PAGE_BYTES
     trigger = w.plan.throttle_trigger_threshold
-    wanted = decisions.throttle_wanted(dirty, sent, trigger)
-    w.dirty_rate_high_count, act = decisions.throttle_count_step(w.dirty_rate_high_count, wanted)
+    wanted = throttling.throttle_wanted(dirty, sent, trigger)
+    w.dirty_rate_high_count, act = throttling.throttle_count_step(w.dirty_rate_high_count, wanted)
     if act and w.plan.auto_converge:
         throttle_guest_down(w, sent * trigger // 100, dirty)
     w.dirty_pages_rate = decisions.dirty_pages_rate(w.period_dirty_pages, now - w.last_sync_ms)
@@ -94,7 +94,7 @@ def throttle_guest_down(w: World, threshold_bytes: int, dirty_bytes: int) -> Non
     plan = w.plan
     w.emit(Event.MIGRATION_THROTTLE)
     next_slice(w)
-    w.throttle_percentage = decisions.throttle_step(
+    w.throttle_percentage = throttling.throttle_step(
         w.throttle_percentage,
         plan.cpu_throttle_initial,
         plan.cpu_throttle_increment,
@@ -111,9 +111,9 @@ def next_slice(w: World) -> None:
     if w.throttle_percentage == 0:
         w.throttle_tick_ns = w.t
     elif w.t >= w.throttle_tick_ns:
-        period = decisions.throttle_period_ns(w.throttle_percentage)
+        period = throttling.throttle_period_ns(w.throttle_percentage)
         began = w.t - (w.t - w.throttle_tick_ns) % period
-        w.throttle_sleep_end_ns = began + decisions.throttle_sleep_ns(w.throttle_percentage)
+        w.throttle_sleep_end_ns = began + throttling.throttle_sleep_ns(w.throttle_percentage)
         w.throttle_tick_ns = began + period
 
 
@@ -122,6 +122,6 @@ def timer_sync(w: World) -> None:
     if not w.plan.auto_converge or w.in_postcopy or w.t < w.timer_ns:
         return
     w.timer_ns += w.plan.host.throttle_timer_ns
-    if decisions.throttle_timer_sync_due(w.dirty_sync_count, w.timer_previous_count):
+    if throttling.throttle_timer_sync_due(w.dirty_sync_count, w.timer_previous_count):
         bitmap_sync(w, SyncReason.TIMER)
     w.timer_previous_count = w.dirty_sync_count

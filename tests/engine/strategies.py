@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from migkit.capabilities import Capabilities
 from migkit.guest import Guest
-from migkit.host import HostProfile, Link
+from migkit.host import HostProfile
 from migkit.iterables import IterableHandler
+from migkit.link import Link
 from migkit.noise import Noise
 from migkit.parameters import MigrationParameters
 from migkit.plan import Plan, make_plan

@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 import migkit
 from migkit import schema
 from migkit._engine import decisions as compiled
+from migkit._engine import throttling as compiled_throttling
 from migkit.oracle import codes
 from migkit.oracle import decisions as plain
+from migkit.oracle import throttling as plain_throttling
+
+PAIRS = ((plain, compiled), (plain_throttling, compiled_throttling))
 
 ITERATE, COMPLETE, POSTCOPY_START = range(3)
 
@@ -55,32 +59,34 @@ THROTTLE_STEP = st.tuples(
 
 
 def rules():
-    """Public functions of the specification, with a strategy for their arguments."""
-    for name, function in inspect.getmembers(plain, inspect.isfunction):
-        if name.startswith("_"):
-            continue
-        parameters = inspect.signature(function).parameters
-        if name == "throttle_step":
-            yield pytest.param(name, THROTTLE_STEP, id=name)
-        else:
-            yield pytest.param(name, st.tuples(*(BY_NAME[p] for p in parameters)), id=name)
+    """Public functions of both, with a strategy for their arguments."""
+    for specification, fast in PAIRS:
+        for name, function in inspect.getmembers(specification, inspect.isfunction):
+            if name.startswith("_"):
+                continue
+            if name == "throttle_step":
+                drawn = THROTTLE_STEP
+            else:
+                drawn = st.tuples(*(BY_NAME[p] for p in inspect.signature(function).parameters))
+            yield pytest.param(function, getattr(fast, name), drawn, id=name)
 
 
-@pytest.mark.parametrize(("name", "arguments"), list(rules()))
-def test_oracle_and_engine_decide_alike(name, arguments):
+@pytest.mark.parametrize(("slow", "fast", "arguments"), list(rules()))
+def test_oracle_and_engine_decide_alike(slow, fast, arguments):
     @given(arguments)
     def check(drawn):
-        assert getattr(compiled, name)(*drawn) == getattr(plain, name)(*drawn)
+        assert fast(*drawn) == slow(*drawn)
 
     check()
 
 
-def test_both_have_the_same_functions():
+@pytest.mark.parametrize(("specification", "fast"), PAIRS)
+def test_both_have_the_same_functions(specification, fast):
     def public(module):
         return {n for n in dir(module) if not n.startswith("_") and callable(getattr(module, n))}
 
-    here = {n for n in public(plain) if inspect.isfunction(getattr(plain, n))}
-    assert public(compiled) == here
+    here = {n for n in public(specification) if inspect.isfunction(getattr(specification, n))}
+    assert public(fast) == here
 
 
 def test_codes_of_types_pxd_are_those_of_the_schema():
@@ -196,62 +202,6 @@ def test_window_pass_and_period_end_at_their_limits(rule):
     assert rule.rate_limit_sleep_ms(1000, 1003) == 97
     assert [rule.pass_time_over(ns) for ns in (50_999_999, 51_000_000)] == [False, True]
     assert [rule.sync_period_over(now, 500) for now in (1500, 1501)] == [False, True]
-
-
-def test_every_second_bad_period_throttles_and_good_ones_forget_nothing(rule):
-    count, acted = 0, []
-    for wanted in (True, False, True, True, False, False, True):
-        count, act = rule.throttle_count_step(count, wanted)
-        acted.append(act)
-    assert acted == [False, False, True, False, False, False, True]
-    assert not rule.throttle_wanted(50, 100, 50)
-    assert rule.throttle_wanted(51, 100, 50)
-
-
-def test_throttle_climbs_by_increments_to_its_maximum(rule):
-    steps, now = [], 0
-    for _ in range(10):
-        now = rule.throttle_step(now, 20, 10, False, 95, 1, 2)
-        steps.append(now)
-    assert steps == [20, 30, 40, 50, 60, 70, 80, 90, 95, 95]
-    assert [rule.throttle_clamped(p) for p in (0, 50, 100)] == [1, 50, 99]
-
-
-def test_tailslow_takes_only_what_the_dirty_rate_asks(rule):
-    assert rule.throttle_step(20, 20, 10, True, 99, 95, 100) == 24  # 80 - trunc(80 * 0.95)
-    assert rule.throttle_step(20, 20, 10, True, 99, 50, 100) == 30
-
-
-@pytest.mark.parametrize(
-    ("percentage", "sleep_ms", "period_ms"),
-    [(20, 2.5, 12.5), (30, 4.286, 14.286), (50, 10, 20), (60, 15, 25), (70, 23.33, 33.33),
-     (80, 40, 50), (90, 90, 100), (99, 990, 1000)],
-)  # fmt: skip
-def test_throttled_vcpu_sleeps_as_tabulated(rule, percentage, sleep_ms, period_ms):
-    assert rule.throttle_sleep_ns(percentage) / 1e6 == pytest.approx(sleep_ms, abs=0.004)
-    assert rule.throttle_period_ns(percentage) / 1e6 == pytest.approx(period_ms, abs=0.004)
-
-
-def test_throttle_timer_stays_out_of_the_first_sweep(rule):
-    cases = [(0, 0), (1, 1), (2, 1), (2, 2)]
-    assert [rule.throttle_timer_sync_due(*case) for case in cases] == [False, False, False, True]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ((100, 125, 77, 4096, 300), (77, 300)),  # within the tolerance of 25 MB/s
-        ((100, 0, 77, 4096, 300), (0, 300)),
-        ((300, 400, 0, 4096, 500), (3200, 500)),  # 16 MiB ring: 32 ms full, a tenth of it
-        ((300, 400, 5000, 4096, 200), (9000, 400)),  # the largest rate seen grows
-        ((100, 400, 0, 4096, 400), (120000, 400)),  # 75 % too much: 40 ms x 75 / 25
-        ((400, 100, 150000, 4096, 400), (30000, 400)),
-        ((400, 300, 1000, 4096, 400), (0, 400)),
-        ((1, 400, 0, 4096, 400), (3960000, 400)),  # 99 times the full ring, the most
-    ],
-)
-def test_dirty_limit_steps_by_hand(rule, arguments, expected):
-    assert rule.dirty_limit_step(*arguments) == expected
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from migkit.capabilities import CAPABILITIES, Capabilities
 from migkit.errors import InputError
 from migkit.guest import Guest
-from migkit.host import HostProfile, Link, MachineProfile
+from migkit.host import HostProfile, MachineProfile
 from migkit.iterables import IterableHandler
+from migkit.link import Link
 from migkit.parameters import PARAMETERS, MigrationParameters
 from migkit.phased_workloads import Phase, Phases
 from migkit.ram_block import RamBlock

@@ -8,7 +8,8 @@ from hypothesis import given
 
 from inputs.strategies import HOSTS
 from migkit.errors import MigkitError
-from migkit.host import HostProfile, Link, MachineProfile, host_names
+from migkit.host import HostProfile, MachineProfile, host_names
+from migkit.link import Link
 
 
 def changed(**fields):

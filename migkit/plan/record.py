@@ -1,0 +1,118 @@
+"""A scenario with everything resolved: what the engine and its oracle take.
+
+Whole numbers, tuples and arrays only; nothing is optional, nothing is left to decide. Pages are
+numbered through all RAM blocks in scan order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from migkit.host import HostProfile
+from migkit.workloads import Workload
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Resolved inputs of one simulated migration.
+
+    Attributes
+    ----------
+    machine_name : str
+        Machine type in the stream's configuration section.
+    device_state_bytes, vmdesc_bytes : int
+        Sections of all devices; the JSON description with its 5-byte header.
+    block_names : tuple of str
+        RAM blocks in scan order.
+    block_id_bytes, block_pages : tuple of int
+        Length of each block's id; pages of each block.
+    nonzero_extents : tuple of (int, int)
+        (First page, count) of pages that hold data, sorted, numbered through all blocks.
+    always_dirty_pages : tuple of int
+        Pages written without end while the guest runs.
+    workload : Workload
+        Fitted into the guest. Its pages count from page 0 of the first block.
+    workload_lead_ns, workload_busy_ns_per_ms : int
+        Guest time the workload has run when time 0 comes; time the vCPU needs for the writes of
+        one millisecond, at most 1000000.
+    rule_after, has_postcopy_device : bool
+        Completion rule since 10.1, not that up to 10.0; the state postcopy-device (since 10.2).
+    postcopy_preempt, postcopy_page_hint : bool
+        Whether requested pages go out on a channel of their own, and whether the background
+        sweep goes on behind them: since 10.1, so not with the older rule.
+    detect_zero_pages : bool
+        Whether zero pages are looked for.
+    postcopy_ram, postcopy_possible, has_return_path, pause_before_switchover, auto_converge : bool
+        Capabilities, as far as they decide something; postcopy opens a return path by itself.
+    max_bandwidth_bytes_per_s, max_postcopy_bandwidth_bytes_per_s : int
+        Limits; 0 is unlimited.
+    avail_switchover_bandwidth_bytes_per_s : int
+        Assumed bandwidth of the switchover; 0 is the measured one.
+    downtime_limit_ms : int
+        Downtime limit.
+    throttle_trigger_threshold, cpu_throttle_initial, cpu_throttle_increment : int
+        Auto-converge, percent; so is ``max_cpu_throttle``, and ``cpu_throttle_tailslow`` a bool.
+    timeline : tuple of dict
+        Items ordered by time: ``at_ns`` (-1: none), ``at_state`` (code or -1), ``at_event`` (code
+        or -1), ``after_ns``, ``command`` (code), ``arguments``, ``to_destination`` (bool).
+    iterables : tuple of dict
+        ``name``, ``section_id``, ``initial_bytes``, ``chunk_bytes``, ``postcopiable``,
+        ``byte_ps``.
+    observe_ns : int
+        When observation ends; -1: with the migration.
+    link_bandwidth_bytes_per_s, recovery_link_bandwidth_bytes_per_s : int
+        0 is as fast as the destination takes the pages.
+    link_latency_ns, send_buffer_bytes : int
+        One way; what the sockets hold.
+    seed : int
+        Seed of everything random but the workload.
+    host : HostProfile
+        Costs of the machine.
+    limiter_late_ns, noise_key : tuple of int, int
+        What the limiter's wake-ups are drawn from, empty without noise; key of those draws.
+    """
+
+    machine_name: str
+    device_state_bytes: int
+    vmdesc_bytes: int
+    block_names: tuple[str, ...]
+    block_id_bytes: tuple[int, ...]
+    block_pages: tuple[int, ...]
+    nonzero_extents: tuple[tuple[int, int], ...]
+    always_dirty_pages: tuple[int, ...]
+    workload: Workload
+    workload_lead_ns: int
+    workload_busy_ns_per_ms: int
+    rule_after: bool
+    has_postcopy_device: bool
+    detect_zero_pages: bool
+    postcopy_ram: bool
+    postcopy_possible: bool
+    has_return_path: bool
+    postcopy_preempt: bool
+    postcopy_page_hint: bool
+    pause_before_switchover: bool
+    auto_converge: bool
+    max_bandwidth_bytes_per_s: int
+    max_postcopy_bandwidth_bytes_per_s: int
+    avail_switchover_bandwidth_bytes_per_s: int
+    downtime_limit_ms: int
+    throttle_trigger_threshold: int
+    cpu_throttle_initial: int
+    cpu_throttle_increment: int
+    cpu_throttle_tailslow: bool
+    max_cpu_throttle: int
+    timeline: tuple[dict[str, Any], ...]
+    iterables: tuple[dict[str, Any], ...]
+    observe_ns: int
+    link_bandwidth_bytes_per_s: int
+    recovery_link_bandwidth_bytes_per_s: int
+    link_latency_ns: int
+    send_buffer_bytes: int
+    seed: int
+    host: HostProfile
+    limiter_late_ns: tuple[int, ...]
+    noise_key: int
