@@ -9,6 +9,7 @@ and the pages that firmware and boot tables fill are those of QEMU's machine ``p
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from migkit.errors import InputError
 from migkit.ram_block import PAGE_BYTES, RamBlock, check_memory
 from migkit.units import format_bytes
 
-__all__ = ["PAGE_BYTES", "Guest", "RamBlock"]
+__all__ = ["MAX_VCPUS", "PAGE_BYTES", "Guest", "RamBlock"]
 
 _PC_FIRMWARE: tuple[tuple[str, int, tuple[tuple[int, int], ...]], ...] = (
     ("/rom@etc/acpi/tables", 131072, ((0, 3),)),
@@ -33,13 +34,16 @@ _PC_LOW_NONZERO = ((0, 1), (6, 1), (9, 1), (159, 2), (167, 2), (192, 1), (194, 1
 _PC_TOP_NONZERO = ((95, 1), (90, 26), (32, 3))
 """Boot tables at the top of memory: (pages below the end, count)."""
 
+MAX_VCPUS = 1024
+"""Most vCPUs of a guest."""
+
 _CAPTURE_STACK_PAGE = 511
 """The stack of the captures' guest program: the page it writes all the time."""
 
 
 @dataclass(frozen=True)
 class Guest:
-    """The guest's memory.
+    """The guest's memory, and how many vCPUs write to it.
 
     Parameters
     ----------
@@ -50,11 +54,15 @@ class Guest:
     always_dirty_pages : iterable of int
         Pages of the first block that the guest writes without end while it runs, whatever the
         workload does: its stack, for one.
+    vcpus : int
+        How many vCPUs it has, 1..1024. They share the workload's writes: write number n, counted
+        from 0 when migration begins, is made by vCPU n modulo `vcpus`.
 
     Raises
     ------
     InputError
-        If the memory is empty or no multiple of 4096 bytes, or the blocks do not fit it.
+        If the memory is empty or no multiple of 4096 bytes, the blocks do not fit it, or the
+        number of vCPUs is not allowed.
 
     Examples
     --------
@@ -66,12 +74,14 @@ class Guest:
     memory_bytes: int
     ram_blocks: tuple[RamBlock, ...]
     always_dirty_pages: tuple[int, ...] = ()
+    vcpus: int = 1
 
     def __post_init__(self) -> None:
         """Check that the blocks belong to the memory."""
         object.__setattr__(self, "memory_bytes", check_memory(self.memory_bytes, "guest memory"))
         object.__setattr__(self, "ram_blocks", tuple(self.ram_blocks))
         object.__setattr__(self, "always_dirty_pages", tuple(sorted(self.always_dirty_pages)))
+        object.__setattr__(self, "vcpus", _checked_vcpus(self.vcpus))
         self._check_blocks()
         pages = self.memory_bytes // PAGE_BYTES
         for page in self.always_dirty_pages:
@@ -197,3 +207,16 @@ class Guest:
         extents = (*memory.nonzero, (first, count)) if count else memory.nonzero
         filled = dataclasses.replace(memory, nonzero=extents)
         return dataclasses.replace(self, ram_blocks=(filled, *self.ram_blocks[1:]))
+
+
+def _checked_vcpus(vcpus: int) -> int:
+    """Return the number as a plain int."""
+    try:
+        number = operator.index(vcpus)
+    except TypeError:
+        number = 0
+    if isinstance(vcpus, bool) or not 1 <= number <= MAX_VCPUS:
+        raise InputError.of(
+            f"vcpus {vcpus!r}", f"allowed whole numbers 1..{MAX_VCPUS}", "give one, such as 4"
+        )
+    return number

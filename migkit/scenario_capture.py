@@ -112,7 +112,7 @@ def _guest(values: Mapping[str, Any], workload: Workload) -> Guest:
     for row in values["ram_blocks"]:
         block = data.get(row["name"], RamBlock(row["name"], row["used_bytes"]))
         blocks.append(dataclasses.replace(block, used_bytes=row["used_bytes"]))
-    return Guest(memory_bytes, tuple(blocks), known.always_dirty_pages)
+    return Guest(memory_bytes, tuple(blocks), known.always_dirty_pages, values.get("vcpus", 1))
 
 
 def _link(host: HostProfile, transport: Mapping[str, Any]) -> Link:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,8 @@ class WrittenScenario:
         Guest memory: ``"8GiB"``, or bytes.
     workload : str or Workload
         Such as ``"uniform:20000"`` (`migkit.workload_text.FORMS`), or a specification.
+    vcpus : int
+        How many vCPUs share the workload's writes.
     bandwidth : str or int, optional
         QEMU's max-bandwidth: ``"10Gbit/s"``, or bytes per second; 0 is unlimited.
     downtime_limit : str, optional
@@ -74,6 +77,7 @@ class WrittenScenario:
 
     memory: str | int = "1GiB"
     workload: str | Workload = "idle"
+    vcpus: int = 1
     bandwidth: str | int | None = None
     downtime_limit: str | None = None
     postcopy_bandwidth: str | int | None = None
@@ -126,7 +130,7 @@ class WrittenScenario:
         timeline = _timeline(self)
         lead_ns = parse_duration(self.workload_lead, "workload_lead")
         return Scenario(
-            guest=_guest(memory_bytes, workload, self.nonzero_percent),
+            guest=_guest(memory_bytes, workload, self.nonzero_percent, self.vcpus),
             workload=workload,
             capabilities=_capabilities(self.capabilities, postcopy=self.postcopy_at is not None),
             parameters=parameters,
@@ -211,13 +215,13 @@ def _workload(workload: str | Workload, seed: int) -> Workload:
     return spec.seeded(seed)
 
 
-def _guest(memory_bytes: int, spec: Workload, nonzero_percent: float) -> Guest:
+def _guest(memory_bytes: int, spec: Workload, nonzero_percent: float, vcpus: int) -> Guest:
     number = isinstance(nonzero_percent, int | float) and not isinstance(nonzero_percent, bool)
     if not number or not 0 <= nonzero_percent <= 100:
         raise ScenarioError.of(
             f"nonzero_percent {nonzero_percent!r}", "allowed 0..100", "give a share in percent"
         )
-    guest = Guest.pc(memory_bytes)
+    guest = dataclasses.replace(Guest.pc(memory_bytes), vcpus=vcpus)
     pages = guest.ram_blocks[0].pages
     filled = guest.with_nonzero(0, int(pages * nonzero_percent / 100))
     return filled.with_nonzero(*spec.within(pages).touched)

@@ -83,6 +83,7 @@ cdef int take_options(World w, plan) except -1:
     w.send_buffer_bytes = plan.send_buffer_bytes
     w.recovery_link_bandwidth = plan.recovery_link_bandwidth_bytes_per_s
     w.observe_ns = plan.observe_ns
+    w.vcpus = plan.vcpus
     w.workload_busy_ns_per_ms = plan.workload_busy_ns_per_ms
     w.parameters.downtime_limit_ms = plan.downtime_limit_ms
     w.parameters.max_bandwidth = plan.max_bandwidth_bytes_per_s

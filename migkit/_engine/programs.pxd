@@ -63,5 +63,8 @@ cdef struct Program:
 # gave up, the reason is in `failures`.
 cdef bint run(Program *p, int64_t until_ns, uint64_t *log) noexcept nogil
 
+# How many writes have been taken since the program began.
+cdef int64_t taken(const Program *p) noexcept nogil
+
 # Fill `ahead` with the next write, if there is one up to and including `until_ns`.
 cdef bint look(Program *p, int64_t until_ns) noexcept nogil

@@ -202,6 +202,13 @@ cdef bint set_ahead(Program *p, int64_t at_ns, int64_t page) noexcept nogil:
     return True
 
 
+cdef int64_t taken(const Program *p) noexcept nogil:
+    cdef int64_t i, sum = p.written
+    for i in range(p.n_phases):
+        sum += taken(&p.phases[i])
+    return sum - p.ahead
+
+
 cdef bint look(Program *p, int64_t until_ns) noexcept nogil:
     cdef int64_t at
     if p.ahead:
@@ -219,6 +226,7 @@ cdef bint look(Program *p, int64_t until_ns) noexcept nogil:
         if at > until_ns:
             return False
         p.row += 1
+        p.written += 1
         return set_ahead(p, at, p.base_page + p.row_page[p.row - 1])
     at = due_ns(&p.rate, p.written + 1, p.batch_ns)
     return at >= 0 and at <= until_ns and set_ahead(p, at, next_page(p))

@@ -96,7 +96,7 @@ cdef class World:
     cdef int64_t max_cpu_throttle, machine_name_bytes, device_state_bytes, vmdesc_bytes
     cdef int64_t link_bandwidth, link_latency_ns, send_buffer_bytes, recovery_link_bandwidth
     cdef int64_t observe_ns, workload_busy_ns_per_ms
-    cdef int blocks, handler_count
+    cdef int blocks, handler_count, vcpus
     cdef int64_t block_start[MAX_BLOCKS + 1]
     cdef int64_t block_name_bytes[MAX_BLOCKS]
     cdef Handler handlers[MAX_HANDLERS]

@@ -12,6 +12,7 @@ cdef class Writer:
     cdef list failures
     cdef list kept                      # Python objects that the program points to
     cdef readonly int64_t end_page      # no write is at this page or after it
+    cdef int64_t before                 # writes made before migration began
 
     # Set the bits of all writes up to and including `guest_ns`; `log` has `end_page` bits or more.
     # True = it gave up (a callback failed, Ctrl-C): no more is to be expected, see `failure`.
@@ -21,3 +22,6 @@ cdef class Writer:
     cdef bint peek(self, int64_t *guest_ns, int64_t *page) noexcept nogil
     cdef bint peek_until(self, int64_t until_ns, int64_t *guest_ns, int64_t *page) noexcept nogil
     cdef void pop(self) noexcept nogil
+
+    # Number of the next write, from 0 when migration began: which vCPU makes it.
+    cdef int64_t next_number(self) noexcept nogil

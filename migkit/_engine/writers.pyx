@@ -8,6 +8,7 @@ from migkit._engine.bitmap cimport Bitmap
 from migkit._engine.draws cimport jump, make_range, make_zipf, stream_key, xorshift32_start
 from migkit._engine.programs cimport (
     CALLBACK, HOT_COLD, PHASES, RECORDED, SEQUENTIAL, UNIFORM, ZIPF, Program, look, run,
+    taken,
 )
 
 from migkit.errors import InputError, WorkloadError
@@ -60,6 +61,14 @@ cdef class Writer:
 
     cdef void pop(self) noexcept nogil:
         self.program.ahead = False
+
+    cdef int64_t next_number(self) noexcept nogil:
+        return taken(&self.program) - self.before
+
+    @property
+    def number(self):
+        """Number of the next write, from 0 when migration began: which vCPU makes it."""
+        return self.next_number()
 
     @property
     def failure(self):
@@ -140,6 +149,7 @@ def make_writer(spec, lead_ns=0):
     if writer.lead_ns > 0:
         run(&writer.program, writer.lead_ns - 1, NULL)
         writer.raise_failure()
+    writer.before = taken(&writer.program)
     return writer
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _BUILT = (
     "memory",
     "workload",
+    "vcpus",
     "nonzero_percent",
     "link_bandwidth",
     "link_latency",
@@ -31,7 +32,14 @@ _BUILT = (
     "seed",
     "observe_for",
 )
-_OF_THE_FILE = ("memory", "workload", "nonzero_percent", "link_bandwidth", "link_latency")
+_OF_THE_FILE = (
+    "memory",
+    "workload",
+    "vcpus",
+    "nonzero_percent",
+    "link_bandwidth",
+    "link_latency",
+)
 _START_POSTCOPY = "migrate-start-postcopy"
 
 

@@ -64,6 +64,12 @@ def _add_guest(parser: argparse.ArgumentParser) -> None:
         "--workload", metavar="TEXT", help="what the guest writes, see below (default: idle)"
     )
     group.add_argument(
+        "--vcpus",
+        type=options.whole_number,
+        metavar="N",
+        help="vCPUs that share the workload's writes (default: 1)",
+    )
+    group.add_argument(
         "--nonzero-percent",
         type=float,
         metavar="PERCENT",

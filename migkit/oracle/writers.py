@@ -45,11 +45,17 @@ class Writer:
     ----------
     looks : iterable of (int, int or None)
         Times and pages. None stands for a moment at which there may turn out to be writes.
+
+    Attributes
+    ----------
+    number : int
+        Number of the next write, from 0 when migration began: which vCPU makes it.
     """
 
     def __init__(self, looks: Iterable[Look]) -> None:
         self._looks = iter(looks)
         self._next: Look | None = next(self._looks, None)
+        self.number = 0
 
     def look(self) -> Look | None:
         """Return the next write or moment, None at the end."""
@@ -57,6 +63,7 @@ class Writer:
 
     def step(self) -> None:
         """Go past what `look` returns."""
+        self.number += self._next is not None and self._next[1] is not None
         self._next = next(self._looks, None)
 
     def peek(self) -> Write | None:

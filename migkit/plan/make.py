@@ -112,13 +112,14 @@ def _guest_fields(guest: Guest) -> dict[str, Any]:
         "block_pages": tuple(block.pages for block in guest.ram_blocks),
         "nonzero_extents": tuple(extents),
         "always_dirty_pages": guest.always_dirty_pages,
+        "vcpus": guest.vcpus,
     }
 
 
 def _workload_fields(scenario: Scenario, more_lead_ns: int) -> dict[str, Any]:
     workload = scenario.workload.within(scenario.guest.ram_blocks[0].pages)
     write_ns = scenario.host.guest_write_ns
-    busy_ns = int(_fastest_rate(workload) * write_ns / 1000)
+    busy_ns = int(_fastest_rate(workload) * write_ns / 1000 / scenario.guest.vcpus)
     return {
         "workload": workload,
         "workload_lead_ns": to_ns(scenario.workload_lead_s) + more_lead_ns,

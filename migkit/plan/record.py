@@ -33,10 +33,12 @@ class Plan:
         (First page, count) of pages that hold data, sorted, numbered through all blocks.
     always_dirty_pages : tuple of int
         Pages written without end while the guest runs.
+    vcpus : int
+        How many vCPUs take turns with the workload's writes.
     workload : Workload
         Fitted into the guest. Its pages count from page 0 of the first block.
     workload_lead_ns, workload_busy_ns_per_ms : int
-        Guest time the workload has run when time 0 comes; time the vCPU needs for the writes of
+        Guest time the workload has run when time 0 comes; time each vCPU needs for its writes of
         one millisecond, at most 1000000.
     rule_after, has_postcopy_device : bool
         Completion rule since 10.1, not that up to 10.0; the state postcopy-device (since 10.2).
@@ -83,6 +85,7 @@ class Plan:
     block_pages: tuple[int, ...]
     nonzero_extents: tuple[tuple[int, int], ...]
     always_dirty_pages: tuple[int, ...]
+    vcpus: int
     workload: Workload
     workload_lead_ns: int
     workload_busy_ns_per_ms: int

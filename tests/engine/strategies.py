@@ -60,7 +60,10 @@ def guests(draw: st.DrawFn) -> Guest:
     first_pages = blocks[0].used_bytes // PAGE_BYTES
     always = tuple(sorted(draw(st.sets(st.integers(0, first_pages - 1), max_size=2))))
     return Guest(
-        memory_bytes=blocks[0].used_bytes, ram_blocks=tuple(blocks), always_dirty_pages=always
+        memory_bytes=blocks[0].used_bytes,
+        ram_blocks=tuple(blocks),
+        always_dirty_pages=always,
+        vcpus=draw(st.sampled_from((1, 1, 2, 3, 8))),
     )
 
 

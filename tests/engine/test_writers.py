@@ -61,6 +61,18 @@ def test_oracle_and_engine_set_the_same_bits_at_every_stop(spec, lead, stops, lo
     assert log_after(spec, lead, stops, looks) == expected
 
 
+@given(workloads, leads, moments, st.sets(st.integers(0, 5)))
+def test_writes_are_numbered_as_they_are_taken(spec, lead, stops, looks):
+    plain, fast = oracle.make_writer(spec, lead), make_writer(spec, lead)
+    made = []
+    for index, stop in enumerate(stops):
+        if index in looks:
+            fast.next_write(stop + 5 * MS)
+        assert fast.number == plain.number == len(made)
+        plain.advance(stop, made.append)
+        fast.write_into(stop, Bitmap(MEMORY_PAGES))
+
+
 @given(workloads, leads, moments)
 def test_looking_more_often_changes_nothing(spec, lead, stops):
     whole = log_after(spec, lead, [80 * MS])[0]

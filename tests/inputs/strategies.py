@@ -39,7 +39,8 @@ def guests(draw):
     named = {block.name: block for block in [*others, memory]}
     named.pop(memory.name)
     dirty = draw(st.sets(st.integers(0, PAGES - 1), max_size=3))
-    return Guest(PAGES * 4096, (memory, *named.values()), tuple(dirty))
+    vcpus = draw(st.integers(1, 1024))
+    return Guest(PAGES * 4096, (memory, *named.values()), tuple(dirty), vcpus)
 
 
 COMMON = {

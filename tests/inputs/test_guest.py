@@ -82,6 +82,10 @@ def test_with_nonzero_fills_a_range():
             lambda: Guest.pc(MIB, always_dirty_pages=[256]),
             "dirty page 256 · allowed 0..255",
         ),
+        (lambda: Guest(4096, (RamBlock("a", 4096),), vcpus=0), "vcpus 0 · allowed whole numbers"),
+        (lambda: Guest(4096, (RamBlock("a", 4096),), vcpus=1025), "vcpus 1025 · allowed whole"),
+        (lambda: Guest(4096, (RamBlock("a", 4096),), vcpus=True), "vcpus True"),
+        (lambda: Guest(4096, (RamBlock("a", 4096),), vcpus="4"), "vcpus '4'"),
         (lambda: Guest.of_captures(8 * MIB, 1024, 2000), "pages 1024 to 3023"),
     ],
 )

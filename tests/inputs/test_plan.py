@@ -87,3 +87,13 @@ def test_what_is_not_modelled_is_named():
     with pytest.raises(NotSimulatedError, match="multifd") as caught:
         make_plan(scenario)
     assert caught.value.capabilities == ("multifd",)
+
+
+def test_vcpus_share_the_work():
+    alone, shared = (
+        make_plan(Scenario.build(memory="64MiB", workload="uniform:40000", vcpus=vcpus))
+        for vcpus in (1, 4)
+    )
+    assert (alone.vcpus, shared.vcpus) == (1, 4)
+    # 40 writes a millisecond at 10 us each, from one vCPU or from four.
+    assert (alone.workload_busy_ns_per_ms, shared.workload_busy_ns_per_ms) == (400_000, 100_000)

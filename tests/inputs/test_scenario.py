@@ -90,6 +90,7 @@ def test_build_takes_units_that_people_write():
         downtime_limit="50ms",
         postcopy_bandwidth="1Gbit/s",
         workload="uniform:20000,set=1GiB",
+        vcpus=4,
         rule="before",
         postcopy_at="3s",
         capabilities=["auto-converge"],
@@ -103,6 +104,7 @@ def test_build_takes_units_that_people_write():
         workload_lead="2s",
     )
     assert scenario.guest.memory_bytes == 8 << 30
+    assert scenario.guest.vcpus == 4
     assert scenario.parameters.max_bandwidth_bytes_per_s == 1_250_000_000
     assert scenario.parameters.downtime_limit_ms == 50
     assert scenario.parameters.max_postcopy_bandwidth_bytes_per_s == 125_000_000
