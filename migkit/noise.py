@@ -23,8 +23,9 @@ __all__ = ["Noise"]
 
 _NOISE_STREAM = 0x6E6F697365
 """Keeps the draws apart from every other stream of the same seed."""
-_COSTS, _WAKES, _HOST_LOAD = 0, 1, 2
+_COSTS, _WAKES, _HOST_LOAD, _COMMANDS = 0, 1, 2, 3
 _FRACTION_BITS = 32
+_LARGEST = 2**53 - 1
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,12 @@ class Noise:
     limiter_late_ns : tuple of tuple of int
         Lateness of the rate limiter's wake-ups beyond the usual. A host is quiet in one run and
         busy in the next: each run draws one of the lists, each wake-up one value of it.
-    workload_lead_ns : tuple of int
-        What is added to the time the workload has run when migration starts; quantiles, one
-        draw a run, between two of them in proportion.
+    workload_lead_shift_ns : tuple of int
+        What is added to the time the workload has run when migration starts, below 0 if it has
+        run for less; quantiles, one draw a run, between two of them in proportion.
+    command_shift_ns : tuple of int
+        How much later, or below 0 earlier, a command is given and watching ends than the scenario
+        says: people and programs look at a migration now and then. Quantiles, a draw a command.
     costs : mapping
         Name of a cost of the host profile to its quantiles, drawn likewise once a run.
 
@@ -49,15 +53,17 @@ class Noise:
     """
 
     limiter_late_ns: tuple[tuple[int, ...], ...] = ()
-    workload_lead_ns: tuple[int, ...] = ()
+    workload_lead_shift_ns: tuple[int, ...] = ()
+    command_shift_ns: tuple[int, ...] = ()
     costs: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Check every list."""
         late = tuple(_quantiles("limiter_late_ns", values) for values in self.limiter_late_ns)
         object.__setattr__(self, "limiter_late_ns", late)
-        lead = _quantiles("workload_lead_ns", self.workload_lead_ns)
-        object.__setattr__(self, "workload_lead_ns", lead)
+        for name in ("workload_lead_shift_ns", "command_shift_ns"):
+            shifts = _quantiles(name, getattr(self, name), least=-_LARGEST)
+            object.__setattr__(self, name, shifts)
         costs = {name: _quantiles(name, values) for name, values in self.costs.items()}
         object.__setattr__(self, "costs", costs)
 
@@ -124,12 +130,15 @@ class Noise:
             drawn[name] = between(values, counter(key, known.index(name) + 1))
         return dataclasses.replace(host, **drawn)
 
-    def lead_ns(self, seed: int, replicate: int) -> int:
+    def lead_shift_ns(self, seed: int, replicate: int) -> int:
         """Return what is added to the workload's lead in one replicate."""
-        if not self.workload_lead_ns:
-            return 0
         key = stream_key(_run_key(seed, replicate), _COSTS)
-        return between(self.workload_lead_ns, counter(key, 0))
+        return between(self.workload_lead_shift_ns, counter(key, 0))
+
+    def command_shifts_ns(self, seed: int, replicate: int, count: int) -> tuple[int, ...]:
+        """Return what is added to the times of so many commands in one replicate."""
+        key = stream_key(_run_key(seed, replicate), _COMMANDS)
+        return tuple(between(self.command_shift_ns, counter(key, n)) for n in range(count))
 
 
 def between(quantiles: tuple[int, ...], number: int) -> int:
@@ -138,7 +147,7 @@ def between(quantiles: tuple[int, ...], number: int) -> int:
     Parameters
     ----------
     quantiles : tuple of int
-        The smallest to the largest, at least one.
+        The smallest to the largest; without any, 0 is drawn.
     number : int
         64 random bits.
 
@@ -152,6 +161,8 @@ def between(quantiles: tuple[int, ...], number: int) -> int:
     >>> between((10, 20, 40), 1 << 62), between((10, 20, 40), 3 << 62), between((7,), 5)
     (15, 30, 7)
     """
+    if not quantiles:
+        return 0
     place = number * (len(quantiles) - 1) >> (64 - _FRACTION_BITS)
     index, part = place >> _FRACTION_BITS, place & ((1 << _FRACTION_BITS) - 1)
     if index + 1 >= len(quantiles):
@@ -163,15 +174,16 @@ def _run_key(seed: int, replicate: int) -> int:
     return stream_key(stream_key(seed, _NOISE_STREAM), replicate)
 
 
-def _quantiles(name: str, values: Any) -> tuple[int, ...]:
+def _quantiles(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
     try:
         plain = tuple(operator.index(value) for value in values)
     except TypeError:
-        plain = (-1,)
-    if list(plain) != sorted(plain) or min(plain, default=0) < 0 or max(plain, default=0) >= 2**53:
+        plain = (least - 1,)
+    inside = all(least <= value <= _LARGEST for value in plain)
+    if list(plain) != sorted(plain) or not inside:
         raise HostProfileError.of(
             f"noise: {name} {values!r}",
-            "allowed sorted whole numbers, 0 or more",
+            f"allowed sorted whole numbers, {least} or more",
             "give such a list",
         )
     return plain

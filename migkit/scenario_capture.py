@@ -23,7 +23,7 @@ __all__ = ["SCENARIO_FILE", "scenario_of_capture"]
 
 SCENARIO_FILE = "scenario.json"
 
-_READY_TO_MIGRATE_S = 1.05
+_READY_TO_MIGRATE_S = 1.02
 _PATTERNS: dict[str, type[Workload]] = {
     "sequential": Sequential,
     "uniform": Uniform,

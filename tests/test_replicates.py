@@ -122,7 +122,7 @@ def test_wrong_values_are_refused() -> None:
         by_hand().quantiles(2)
     with pytest.raises(InputError, match="allowed 0 to 100"):
         by_hand().intervals(101)
-    for noise in ({"limiter_late_ns": [[-1]]}, {"workload_lead_ns": [2, 1]}, {"cost": {}}):
+    for noise in ({"limiter_late_ns": [[-1]]}, {"command_shift_ns": [2, 1]}, {"cost": {}}):
         with pytest.raises(HostProfileError, match="noise"):
             Noise.from_dict(noise)
     with pytest.raises(HostProfileError, match="not a cost"):

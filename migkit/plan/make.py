@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from migkit.capabilities import version_numbers
 from migkit.errors import NotSimulatedError
 from migkit.phased_workloads import Phases
+from migkit.plan.draw import drawn
 from migkit.plan.record import Plan
 from migkit.schema import EVENT_CODES, STATES
 from migkit.workloads import Workload
@@ -48,18 +49,17 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
     missing = scenario.capabilities.not_simulated()
     if missing:
         raise NotSimulatedError(missing)
-    host, noise = scenario.host, scenario.host.noise
     late: tuple[int, ...] = ()
-    lead_ns, key = 0, 0
+    key = 0
     if replicate is not None:
-        host = noise.perturbed(host, scenario.seed, replicate)
-        lead_ns = noise.lead_ns(scenario.seed, replicate)
+        noise = scenario.host.noise
         late = noise.late_ns(scenario.seed, replicate)
         key = noise.key(scenario.seed, replicate)
+        scenario = drawn(scenario, replicate)
     return Plan(
-        **dataclasses.asdict(host.machine),
+        **dataclasses.asdict(scenario.host.machine),
         **_guest_fields(scenario.guest),
-        **_workload_fields(scenario, lead_ns),
+        **_workload_fields(scenario),
         **_capability_fields(scenario),
         **_parameter_fields(scenario),
         timeline=_timeline(scenario.timeline),
@@ -73,7 +73,7 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
         link_latency_ns=scenario.link.latency_ns,
         send_buffer_bytes=scenario.link.send_buffer_bytes,
         seed=scenario.seed,
-        host=host,
+        host=scenario.host,
         limiter_late_ns=late,
         noise_key=key,
     )
@@ -116,13 +116,13 @@ def _guest_fields(guest: Guest) -> dict[str, Any]:
     }
 
 
-def _workload_fields(scenario: Scenario, more_lead_ns: int) -> dict[str, Any]:
+def _workload_fields(scenario: Scenario) -> dict[str, Any]:
     workload = scenario.workload.within(scenario.guest.ram_blocks[0].pages)
     write_ns = scenario.host.guest_write_ns
     busy_ns = int(_fastest_rate(workload) * write_ns / 1000 / scenario.guest.vcpus)
     return {
         "workload": workload,
-        "workload_lead_ns": to_ns(scenario.workload_lead_s) + more_lead_ns,
+        "workload_lead_ns": to_ns(scenario.workload_lead_s),
         "workload_busy_ns_per_ms": min(busy_ns, 1_000_000),
     }
 

@@ -41,7 +41,8 @@ def hosts(draw: st.DrawFn) -> HostProfile:
     odd["place_page_ns"] = draw(st.integers(1, 60_000))
     odd["noise"] = Noise(
         limiter_late_ns=draw(st.sampled_from(((), ((), (0, 1, 9_000_000)), ((2_500_000,),)))),
-        workload_lead_ns=draw(st.sampled_from(((), (0, 3_000_000)))),
+        workload_lead_shift_ns=draw(st.sampled_from(((), (-1_000_000, 3_000_000)))),
+        command_shift_ns=draw(st.sampled_from(((), (-30_000_000, 0, 50_000_000)))),
         costs=draw(st.sampled_from(({}, {"clock_phase_ns": (0, 999_999), "sync_fixed_ns": (5,)}))),
     )
     return dataclasses.replace(profile, **odd)
