@@ -32,7 +32,11 @@ _PC_LOW_NONZERO = ((0, 1), (6, 1), (9, 1), (159, 2), (167, 2), (192, 1), (194, 1
 """Pages that SeaBIOS and the boot leave nonzero below 1 MiB: (first page, count)."""
 
 _PC_TOP_NONZERO = ((95, 1), (90, 26), (32, 3))
-"""Boot tables at the top of memory: (pages below the end, count)."""
+"""Boot tables at the top of memory below 4 GiB: (pages below its end, count)."""
+
+_PC_ALL_BELOW_4GIB_PAGES = 0xE0000000 // PAGE_BYTES
+_PC_SPLIT_PAGES = 0xC0000000 // PAGE_BYTES
+"""A ``pc`` of 3.5 GiB or more keeps 3 GiB below the devices (hw/i386/pc_piix.c)."""
 
 MAX_VCPUS = 1024
 """Most vCPUs of a guest."""
@@ -148,7 +152,8 @@ class Guest:
         """
         pages = check_memory(memory_bytes, "guest memory") // PAGE_BYTES
         boot = [extent for extent in _PC_LOW_NONZERO if sum(extent) <= pages]
-        boot += [(pages - below, count) for below, count in _PC_TOP_NONZERO if below <= pages]
+        top = pages if pages < _PC_ALL_BELOW_4GIB_PAGES else _PC_SPLIT_PAGES
+        boot += [(top - below, count) for below, count in _PC_TOP_NONZERO if below <= top]
         memory = RamBlock("pc.ram", memory_bytes, (*boot, *nonzero))
         firmware = (RamBlock(*block) for block in _PC_FIRMWARE)
         return cls(memory_bytes, (memory, *firmware), tuple(always_dirty_pages))

@@ -15,9 +15,11 @@ from migkit.host import HostProfile
 from migkit.noise import Noise, between
 from migkit.oracle.draws import counter
 from migkit.plan import make_plan
+from migkit.plan.draw import drawn
 from migkit.results.replicates import Replicates
 from migkit.scenario import Scenario
 from migkit.simulate import simulate
+from migkit.timeline import TimelineItem
 from migkit.validate import Comparison, Validation, compare_capture, validation_table
 from migkit.validate.observed import Observed
 from migkit.validate.twin import Prediction
@@ -91,6 +93,37 @@ def test_engine_and_oracle_replicate_alike() -> None:
     slow = simulate(scenario(noise), replicates=3, engine="oracle")
     pd.testing.assert_frame_equal(fast.frame, slow.frame)
     assert fast.frame["total_time_ms"].nunique() > 1
+
+
+def test_commands_are_given_a_moment_earlier_or_later_but_mishaps_keep_their_time() -> None:
+    built = Scenario.build(
+        memory="24MiB",
+        workload="uniform:500",
+        bandwidth="8MiB/s",
+        postcopy_at="1s",
+        observe_for="5s",
+    )
+    pair = (
+        TimelineItem("migrate-recover", at_s=2.0, side="dest"),
+        TimelineItem("migrate", at_s=2.001, arguments={"resume": True}),
+        TimelineItem("cut", at_s=1.5),
+        TimelineItem("migrate-continue", at_s=3.0, arguments={"state": "pre-switchover"}),
+    )
+    noise = Noise(command_shift_ns=(-50_000_000, 50_000_000))
+    asked = dataclasses.replace(
+        built,
+        timeline=(*built.timeline, *pair),
+        host=dataclasses.replace(built.host, noise=noise),
+    )
+    for replicate in range(20):
+        start, recover, resume, cut, go_on = drawn(asked, replicate).timeline
+        assert 0.95 <= (start.at_s or 0) <= 1.05
+        assert (resume.at_s or 0) - (recover.at_s or 0) == pytest.approx(0.001)
+        assert cut.at_s == 1.5
+        assert go_on.at_event == "migration_completion_vm_stop"
+        assert 0 <= go_on.after_s <= 0.05
+    moments = {drawn(asked, replicate).timeline[0].at_s for replicate in range(20)}
+    assert min(moments) < 1.0 < max(moments)  # type: ignore[type-var, operator]
 
 
 def by_hand() -> Replicates:

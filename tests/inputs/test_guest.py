@@ -58,6 +58,14 @@ def test_small_guests_are_guests_too(pages):
     assert guest.ram_blocks[0].nonzero_pages <= pages
 
 
+def test_boot_tables_lie_at_the_top_of_the_memory_below_4_gib():
+    """Read off mapped-ram files of a `pc` that QEMU 10.0.13 wrote with these memories."""
+    for memory_mib, top_page in ((1024, 262144), (3072, 786432), (4096, 786432)):
+        [memory, *_] = Guest.pc(memory_mib * MIB).ram_blocks
+        assert memory.nonzero[-1] == (top_page - 32, 3)
+        assert (top_page - 90, 26) in [(first, count) for first, count in memory.nonzero]
+
+
 def test_with_nonzero_fills_a_range():
     guest = Guest.pc(MIB * 16).with_nonzero(2000, 10).with_nonzero(5, 0)
     assert (2000, 10) in guest.ram_blocks[0].nonzero

@@ -55,7 +55,7 @@ def test_a_capture_resolved(capture_folder):
             "to_destination": False,
         },
     )
-    assert plan.workload_lead_ns == 1_050_000_000
+    assert plan.workload_lead_ns == 1_020_000_000
     assert plan.observe_ns == -1
 
 
