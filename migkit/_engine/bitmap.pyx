@@ -5,58 +5,22 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from migkit._engine.words cimport clear_words, count_words, merge_words
+
 from migkit.errors import InputError
 
-# Where the C library can choose a version of a function at load time, one of these counts bits by
-# the processor's own instruction.
 cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <stdlib.h>
-
-    #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-    #define MIGKIT_VERSIONS __attribute__((target_clones("popcnt", "default")))
-    #else
-    #define MIGKIT_VERSIONS
-    #endif
-
-    MIGKIT_VERSIONS
-    static int64_t migkit_count(const uint64_t *bits, int64_t n_words)
-    {
-        int64_t total = 0;
-        for (int64_t i = 0; i < n_words; i++)
-            total += __builtin_popcountll(bits[i]);
-        return total;
-    }
-
-    MIGKIT_VERSIONS
-    static int64_t migkit_merge_log(uint64_t *bmap, uint64_t *log, int64_t n_words)
-    {
-        int64_t fresh = 0;
-        for (int64_t i = 0; i < n_words; i++) {
-            uint64_t dirty = log[i];
-            if (dirty == 0)
-                continue;
-            log[i] = 0;
-            fresh += __builtin_popcountll(dirty & ~bmap[i]);
-            bmap[i] |= dirty;
-        }
-        return fresh;
-    }
-    """
-    int64_t migkit_count(const uint64_t *bits, int64_t n_words) noexcept nogil
-    int64_t migkit_merge_log(uint64_t *bmap, uint64_t *log, int64_t n_words) noexcept nogil
     int popcount "__builtin_popcountll"(uint64_t word) noexcept nogil
 
 cdef uint64_t ALL = 0xFFFFFFFFFFFFFFFFULL
 
 
 cdef int64_t count(const uint64_t *bits, int64_t n_words) noexcept nogil:
-    return migkit_count(bits, n_words)
+    return count_words(bits, n_words)
 
 
 cdef int64_t merge_log(uint64_t *bmap, uint64_t *log, int64_t n_words) noexcept nogil:
-    return migkit_merge_log(bmap, log, n_words)
+    return merge_words(bmap, log, n_words)
 
 
 cdef inline uint64_t from_bit(int64_t page) noexcept nogil:
@@ -157,11 +121,10 @@ cdef int64_t take(uint64_t *bits, const uint64_t *zero_class, int64_t start, int
     if zero_class != NULL:
         is_zero[0] = test(zero_class, page)
     zero_flip = ALL if is_zero[0] else 0
-    while index <= last:
+    while index <= last and taken < want:
         if index == last:
             keep &= to_bit(end - 1)
         word = bits[index] & keep
-        keep = ALL
         others = 0 if zero_class == NULL else word & (zero_class[index] ^ zero_flip)
         if others != 0:
             word &= (others & -others) - 1
@@ -173,9 +136,11 @@ cdef int64_t take(uint64_t *bits, const uint64_t *zero_class, int64_t start, int
             bits[index] &= ~word
             taken += here
             next_page[0] = (index << 6) + highest_bit(word) + 1
-        if others != 0 or taken == want:
+        if others != 0:
             break
         index += 1
+        keep = ALL
+        taken += clear_words(bits, zero_class, zero_flip, &index, last, want - taken, next_page)
     return taken
 
 

@@ -1,7 +1,10 @@
 # The guest on the source: how far its program has come, and what it dirtied on the way.
 
+from libc.stdint cimport int64_t
+
 from migkit._engine.world cimport World
 
 cdef void advance(World w) noexcept nogil
+cdef int64_t fetch_log(World w) noexcept nogil
 cdef void stop(World w) noexcept nogil
 cdef void resume(World w) noexcept nogil

@@ -2,12 +2,31 @@
 
 from libc.stdint cimport int64_t
 
-from migkit._engine.bitmap cimport set_bit
+from migkit._engine.dirty_map cimport DirtyMap, dirty, merge
 from migkit._engine.world cimport World
 
 
 cdef void advance(World w) noexcept nogil:
-    """Bring the guest up to now; its writes go to the dirty log.
+    """Bring the guest up to now; its writes go to the dirty log."""
+    advance_into(w, &w.log_map)
+
+
+cdef int64_t fetch_log(World w) noexcept nogil:
+    """Bring guest and migration bitmap up to now; return how many pages were clean there.
+
+    What nobody has to see in the log first goes to the bitmap at once.
+    """
+    cdef int64_t fresh
+    if w.log_map.fresh > 0:
+        merge(&w.dirty_map, &w.log_map)
+    advance_into(w, &w.dirty_map)
+    fresh = w.dirty_map.fresh
+    w.dirty_map.fresh = 0
+    return fresh
+
+
+cdef void advance_into(World w, DirtyMap *log) noexcept nogil:
+    """Let the guest write up to now.
 
     While the VM is stopped nothing happens. A throttled vCPU loses time, not work: the program
     catches up as long as the share of the vCPU that is left suffices.
@@ -19,10 +38,10 @@ cdef void advance(World w) noexcept nogil:
         return
     w.guest_run_ns += elapsed
     w.guest_progress_ns = progress(w, elapsed)
-    if w.writer.advance(w.guest_progress_ns, w.log):
+    if w.writer.advance(w.guest_progress_ns, log):
         w.interrupted = True        # a callback failed, or Ctrl-C: `Writer.failure` has it
     for index in range(w.always_dirty_count):
-        set_bit(w.log, w.always_dirty[index])
+        dirty(log, w.always_dirty[index])
 
 
 cdef int64_t progress(World w, int64_t elapsed) noexcept nogil:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc
 
 from migkit._engine.bitmap cimport clear_range, set_range, words_for
+from migkit._engine.dirty_map cimport dirty_range, take_marks
 from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
 from migkit._engine.writers import make_writer
 
@@ -121,7 +122,12 @@ cdef int take_blocks(World w, plan) except -1:
     w.log = new_words(w.words)
     w.zero = new_words(w.words)
     w.missing = new_words(w.words)
-    set_range(w.bmap, 0, w.total_pages)
+    if take_marks(&w.dirty_map, w.bmap, w.total_pages) < 0 or (
+        take_marks(&w.log_map, w.log, w.total_pages) < 0
+    ):
+        raise MemoryError(f"no memory for the marks of {w.total_pages} pages")
+    dirty_range(&w.dirty_map, 0, w.total_pages)
+    w.dirty_map.fresh = 0
     if w.detect_zero_pages:
         set_range(w.zero, 0, w.total_pages)
     for first, count in plan.nonzero_extents:

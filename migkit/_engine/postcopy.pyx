@@ -5,6 +5,7 @@ from libc.string cimport memcpy
 
 from migkit._engine cimport decisions, destination, preempt, savevm, switchover, timeline
 from migkit._engine.bitmap cimport count, next_run
+from migkit._engine.dirty_map cimport mark_all
 from migkit._engine.stream cimport flush, put
 from migkit._engine.sync cimport bitmap_sync
 from migkit._engine.types cimport (
@@ -178,6 +179,7 @@ cdef void recover(World w) noexcept nogil:
     if w.link_bandwidth > 0:
         w.t += bitmap_bytes * 1_000_000_000 // w.link_bandwidth
     memcpy(w.bmap, w.missing, <size_t> w.words * 8)
+    mark_all(&w.dirty_map)
     w.dirty_pages = count(w.bmap, w.words)
     restart_sweep(w)
     if w.postcopy_preempt:

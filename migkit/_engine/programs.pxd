@@ -6,6 +6,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.draws cimport Range, Zipf
 from migkit._engine.rates cimport Rate
 
@@ -61,7 +62,7 @@ cdef struct Program:
 
 # Set the bits of all writes up to and including `until_ns`; with NULL they are skipped. True = it
 # gave up, the reason is in `failures`.
-cdef bint run(Program *p, int64_t until_ns, uint64_t *log) noexcept nogil
+cdef bint run(Program *p, int64_t until_ns, DirtyMap *log) noexcept nogil
 
 # How many writes have been taken since the program began.
 cdef int64_t taken(const Program *p) noexcept nogil

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
-from migkit._engine.bitmap cimport set_bit, set_range
+from migkit._engine.dirty_map cimport DirtyMap, dirty, dirty_range
 from migkit._engine.draws cimport Range, counter, high_half, jump, modulo, xorshift32, zipf_try
 from migkit._engine.rates cimport due, due_ns
 
@@ -57,16 +57,16 @@ cdef inline int64_t next_page(Program *p) noexcept nogil:
     return p.base_page + page
 
 
-cdef void write_in_order(Program *p, int64_t n, uint64_t *log) noexcept nogil:
+cdef void write_in_order(Program *p, int64_t n, DirtyMap *log) noexcept nogil:
     """Write `n` pages in order: one range, or two where the order starts again."""
     cdef int64_t start = p.written % p.pages
     cdef int64_t end = start + min(n, p.pages)
-    set_range(log, p.base_page + start, p.base_page + min(end, p.pages))
-    set_range(log, p.base_page, p.base_page + end - p.pages)
+    dirty_range(log, p.base_page + start, p.base_page + min(end, p.pages))
+    dirty_range(log, p.base_page, p.base_page + end - p.pages)
     p.written += n
 
 
-cdef void write_anywhere(Program *p, int64_t n, uint64_t *log) noexcept nogil:
+cdef void write_anywhere(Program *p, int64_t n, DirtyMap *log) noexcept nogil:
     """Write `n` uniform pages of the captures' guest: the busiest loop, with its state at hand."""
     cdef uint64_t base = <uint64_t>p.base_page
     cdef Range within = p.all_pages
@@ -74,15 +74,17 @@ cdef void write_anywhere(Program *p, int64_t n, uint64_t *log) noexcept nogil:
     cdef uint64_t i, first = <uint64_t>p.written
     cdef uint32_t number = p.number
     cdef int64_t page
+    cdef DirtyMap here = log[0]
     if p.xorshift:
         for _ in range(n):
             number = xorshift32(number)
-            set_bit(log, <int64_t>(base + modulo(number, within)))
+            dirty(&here, <int64_t>(base + modulo(number, within)))
         p.number = number
     else:
         for i in range(first, first + <uint64_t>n):
             page = <int64_t>high_half(counter(key, i), within.size)
-            set_bit(log, <int64_t>base + page)
+            dirty(&here, <int64_t>base + page)
+    log.fresh = here.fresh
     p.written += n
 
 
@@ -93,7 +95,7 @@ cdef void skip(Program *p, int64_t n) noexcept nogil:
     p.written += n
 
 
-cdef void write(Program *p, int64_t n, uint64_t *log) noexcept nogil:
+cdef void write(Program *p, int64_t n, DirtyMap *log) noexcept nogil:
     """Make the next `n` writes."""
     if log == NULL:
         skip(p, n)
@@ -103,10 +105,10 @@ cdef void write(Program *p, int64_t n, uint64_t *log) noexcept nogil:
         write_anywhere(p, n, log)
     else:
         for _ in range(n):
-            set_bit(log, next_page(p))
+            dirty(log, next_page(p))
 
 
-cdef bint run_rate(Program *p, int64_t until_ns, uint64_t *log) noexcept nogil:
+cdef bint run_rate(Program *p, int64_t until_ns, DirtyMap *log) noexcept nogil:
     """Make what is due, in chunks."""
     cdef int64_t end
     if until_ns < 0:
@@ -132,7 +134,7 @@ cdef bint signalled(Program *p) noexcept with gil:
         return True
 
 
-cdef bint run_phases(Program *p, int64_t until_ns, uint64_t *log) noexcept nogil:
+cdef bint run_phases(Program *p, int64_t until_ns, DirtyMap *log) noexcept nogil:
     """Run each phase as far as it lasts."""
     cdef int64_t last
     cdef bint gave_up
@@ -232,13 +234,13 @@ cdef bint look(Program *p, int64_t until_ns) noexcept nogil:
     return at >= 0 and at <= until_ns and set_ahead(p, at, next_page(p))
 
 
-cdef bint run(Program *p, int64_t until_ns, uint64_t *log) noexcept nogil:
+cdef bint run(Program *p, int64_t until_ns, DirtyMap *log) noexcept nogil:
     if p.ahead:
         if p.ahead_ns > until_ns:
             return False
         p.ahead = False
         if log != NULL:
-            set_bit(log, p.ahead_page)
+            dirty(log, p.ahead_page)
     if p.kind == PHASES:
         return run_phases(p, until_ns, log)
     if p.kind != RECORDED and p.kind != CALLBACK:
@@ -246,7 +248,7 @@ cdef bint run(Program *p, int64_t until_ns, uint64_t *log) noexcept nogil:
     while look(p, until_ns):
         p.ahead = False
         if log != NULL:
-            set_bit(log, p.ahead_page)
+            dirty(log, p.ahead_page)
     return p.failed
 
 

@@ -6,9 +6,10 @@ a look at the clock, the end of a block, a page of the other kind) are done in c
 
 from libc.stdint cimport int64_t
 
-from migkit._engine.bitmap cimport clear_bit, find_next_set, take, test
+from migkit._engine.bitmap cimport clear_bit, take, test
 from migkit._engine.decisions cimport pass_time_over
 from migkit._engine.destination cimport block_of, next_request, note_page, take_requests
+from migkit._engine.dirty_map cimport end_of_stretch, find_next_dirty
 from migkit._engine.preempt cimport serve
 from migkit._engine.stream cimport (
     RECORD_HEADER_BYTES, count_ram_bytes, flush, over_budget, pages_to_flush, put, put_page,
@@ -83,7 +84,7 @@ cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
         if asked >= 0:
             return save_one(w, block_of(w, asked), asked)
         end = w.block_start[block + 1]
-        page = find_next_set(w.bmap, page, end)
+        page = find_next_dirty(&w.dirty_map, page, end)
         if wrapped and block == w.last_seen_block and page >= w.last_page:
             w.last_page = page
             w.t += w.host.sweep_ns
@@ -98,6 +99,7 @@ cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
         page = w.block_start[block]
     if w.in_postcopy() or block != w.last_sent_block:
         return save_one(w, block, page)
+    end = end_of_stretch(&w.dirty_map, page, end)
     if test(w.zero, page):
         return save_zero_run(w, block, page, end, limit)
     return save_normal_run(w, block, page, end, limit)

@@ -3,8 +3,7 @@
 from libc.stdint cimport int64_t
 
 from migkit._engine cimport decisions, throttling
-from migkit._engine.bitmap cimport merge_log
-from migkit._engine.guest cimport advance
+from migkit._engine.guest cimport fetch_log
 from migkit._engine.types cimport (
     EVENT_CPU_THROTTLE_SET, EVENT_MIGRATION_BITMAP_SYNC_END, EVENT_MIGRATION_BITMAP_SYNC_START,
     EVENT_MIGRATION_THROTTLE, PAGE_BYTES, SYNC_EXACT, SYNC_TIMER, SyncReason,
@@ -21,8 +20,7 @@ cdef void bitmap_sync(World w, SyncReason reason) noexcept nogil:
         w.last_sync_ms = w.now_ms()
     started = w.t
     w.emit(EVENT_MIGRATION_BITMAP_SYNC_START)
-    advance(w)
-    fresh = merge_log(w.bmap, w.log, w.words)
+    fresh = fetch_log(w)
     w.dirty_pages += fresh
     w.period_dirty_pages += fresh
     w.dirty_bytes_last_sync = w.dirty_pages * PAGE_BYTES

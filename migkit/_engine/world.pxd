@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
+from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport EVENT_COUNT
 from migkit._engine.writers cimport Writer
@@ -129,6 +130,8 @@ cdef class World:
     # RAM: pages are numbered through all blocks
     cdef uint64_t *bmap
     cdef uint64_t *log
+    cdef DirtyMap dirty_map         # of bmap; bits are set through it, or marked in it
+    cdef DirtyMap log_map           # of log
     cdef uint64_t *zero
     cdef uint64_t *missing
     cdef int64_t total_pages, words, dirty_pages

@@ -4,6 +4,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free
 
+from migkit._engine.dirty_map cimport free_marks
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport (
     EVENT_COUNT, EVENT_MIGRATE_SET_STATE, MAX_ARGUMENTS,
@@ -34,6 +35,8 @@ cdef class World:
             self.event_ns[event] = -1
 
     def __dealloc__(self):
+        free_marks(&self.dirty_map)
+        free_marks(&self.log_map)
         free(self.bmap)
         free(self.log)
         free(self.zero)

@@ -1,8 +1,9 @@
 # The guest's writes. Times are nanoseconds of guest time since migration began; pages count from
 # the start of guest memory. A Writer belongs to one thread at a time.
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 
+from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.programs cimport Program
 
 
@@ -14,9 +15,9 @@ cdef class Writer:
     cdef readonly int64_t end_page      # no write is at this page or after it
     cdef int64_t before                 # writes made before migration began
 
-    # Set the bits of all writes up to and including `guest_ns`; `log` has `end_page` bits or more.
+    # Dirty the pages of all writes up to and including `guest_ns`; `log` has `end_page` or more.
     # True = it gave up (a callback failed, Ctrl-C): no more is to be expected, see `failure`.
-    cdef bint advance(self, int64_t guest_ns, uint64_t *log) noexcept nogil
+    cdef bint advance(self, int64_t guest_ns, DirtyMap *log) noexcept nogil
 
     # Next write, False if there is none: ever, or up to and including `until_ns`. `pop` takes it.
     cdef bint peek(self, int64_t *guest_ns, int64_t *page) noexcept nogil

@@ -1,10 +1,11 @@
 """The guest's writes, compiled: equal, write for write, to `migkit.oracle.writers`."""
 
 import cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
 from migkit._engine.bitmap cimport Bitmap
+from migkit._engine.dirty_map cimport DirtyMap, free_marks, take_marks
 from migkit._engine.draws cimport jump, make_range, make_zipf, stream_key, xorshift32_start
 from migkit._engine.programs cimport (
     CALLBACK, HOT_COLD, PHASES, RECORDED, SEQUENTIAL, UNIFORM, ZIPF, Program, look, run,
@@ -46,7 +47,7 @@ cdef class Writer:
     def __dealloc__(self):
         free_program(&self.program)
 
-    cdef bint advance(self, int64_t guest_ns, uint64_t *log) noexcept nogil:
+    cdef bint advance(self, int64_t guest_ns, DirtyMap *log) noexcept nogil:
         return run(&self.program, min(guest_ns, FAR_NS) + self.lead_ns, log)
 
     cdef bint peek(self, int64_t *guest_ns, int64_t *page) noexcept nogil:
@@ -98,8 +99,12 @@ cdef class Writer:
                 f"log of {log.n_pages} pages", f"writes reach page {self.end_page - 1}",
                 f"give {self.end_page} pages or more",
             )
+        cdef DirtyMap marked
+        if take_marks(&marked, log.bits, log.n_pages) < 0:
+            raise MemoryError("no memory for the marks of a log")
         with nogil:
-            self.advance(until, log.bits)
+            self.advance(until, &marked)
+            free_marks(&marked)
         self.raise_failure()
 
     def next_write(self, until_ns=None):
