@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migkit.capabilities import Capabilities, version_numbers
+from migkit.contention import Contention
 from migkit.errors import ScenarioError, did_you_mean
 from migkit.guest import Guest
 from migkit.host import HostProfile
@@ -29,6 +30,7 @@ _KINDS: dict[str, type] = {
     "parameters": MigrationParameters,
     "host": HostProfile,
     "link": Link,
+    "contention": Contention,
     "qemu_version": str,
     "name": str,
     "description": str,
@@ -72,6 +74,8 @@ class Scenario:
         When observation ends, seconds after ``migrate``; None is with the migration.
     workload_lead_s : float
         How long the program has run when ``migrate`` is taken, seconds.
+    contention : Contention
+        What else keeps the two hosts busy.
 
     Raises
     ------
@@ -102,6 +106,7 @@ class Scenario:
     seed: int = 1
     observe_for_s: float | None = None
     workload_lead_s: float = 0.0
+    contention: Contention = field(default_factory=Contention)
 
     def __post_init__(self) -> None:
         """Check what depends on more than one part."""

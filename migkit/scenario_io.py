@@ -13,6 +13,7 @@ import numpy as np
 
 from migkit.atomic import write_text
 from migkit.capabilities import Capabilities
+from migkit.contention import Contention
 from migkit.errors import MigkitError, ScenarioError, StorageError, did_you_mean
 from migkit.guest import Guest
 from migkit.host import HostProfile
@@ -71,6 +72,7 @@ def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
         "timeline": [_plain(item) for item in scenario.timeline],
         "host": scenario.host.to_dict(),
         "link": _plain(scenario.link),
+        "contention": _plain(scenario.contention),
         "iterables": [_plain(item) for item in scenario.iterables],
     }
 
@@ -176,6 +178,10 @@ def _link(values: Any) -> Link:
     return record(Link, values, "link", ScenarioError)
 
 
+def _contention(values: Any) -> Contention:
+    return record(Contention, values, "contention", ScenarioError)
+
+
 def _plain(value: Any) -> dict[str, Any]:
     """Turn a dataclass into a dictionary in which tuples are lists, as in JSON."""
     plain = json.loads(json.dumps(dataclasses.asdict(value)))
@@ -191,6 +197,7 @@ _READERS: dict[str, Any] = {
     "timeline": _timeline,
     "host": _host,
     "link": _link,
+    "contention": _contention,
     "iterables": _iterables,
 }
 

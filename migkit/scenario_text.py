@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migkit.capabilities import Capabilities
+from migkit.contention import Contention
 from migkit.errors import ScenarioError
 from migkit.guest import Guest
 from migkit.host import DEFAULT_HOST, HostProfile
 from migkit.iterables import IterableHandler
 from migkit.link import Link
+from migkit.link_text import written_link
 from migkit.parameters import MigrationParameters
 from migkit.records import record
 from migkit.scenario import Scenario
 from migkit.timeline import TimelineItem
+from migkit.timeline_text import written_timeline
 from migkit.units import parse_bytes, parse_duration, parse_rate
 from migkit.workload_text import parse_workload
 from migkit.workloads import Workload
@@ -58,6 +61,12 @@ class WrittenScenario:
         Further commands; a mapping may say ``at`` and ``after`` as ``"3s"``.
     link_bandwidth, link_latency : str, optional
         The physical link; the host profile's if left out.
+    link : mapping
+        More of it, `migkit.link_text.link_values`: ``{"jitter": "2ms", "loss": "0.1%"}``.
+    link_profile : str, optional
+        Its bandwidth over time: ``"0s:1Gbit/s,5s:100Mbit/s"``.
+    contention : Contention or mapping
+        ``source`` and ``destination``, percent of the undisturbed costs.
     host : str or HostProfile
         Costs of the machine.
     iterables : iterable of IterableHandler or mapping
@@ -88,6 +97,9 @@ class WrittenScenario:
     timeline: Iterable[TimelineItem | Mapping[str, Any]] = ()
     link_bandwidth: str | int | None = None
     link_latency: str | None = None
+    link: Mapping[str, Any] = field(default_factory=dict)
+    link_profile: str | None = None
+    contention: Contention | Mapping[str, Any] = field(default_factory=Contention)
     host: str | HostProfile = DEFAULT_HOST
     iterables: Iterable[IterableHandler | Mapping[str, Any]] = ()
     nonzero_percent: float = 0
@@ -123,11 +135,11 @@ class WrittenScenario:
             At the first value that is not valid.
         """
         host = self.host if isinstance(self.host, HostProfile) else HostProfile.load(self.host)
-        link = _link(host.link, self.link_bandwidth, self.link_latency)
+        link = _link(host.link, self)
         parameters = _parameters(self)
         memory_bytes = parse_bytes(self.memory, "memory")
         workload = _workload(self.workload, self.seed)
-        timeline = _timeline(self)
+        timeline = written_timeline(self.timeline, self.postcopy_at, self.link_profile)
         lead_ns = parse_duration(self.workload_lead, "workload_lead")
         return Scenario(
             guest=_guest(memory_bytes, workload, self.nonzero_percent, self.vcpus),
@@ -145,6 +157,7 @@ class WrittenScenario:
             seed=self.seed,
             observe_for_s=_observe_s(self.observe_for, memory_bytes, parameters, link, timeline),
             workload_lead_s=lead_ns / 1e9,
+            contention=_contention(self.contention),
         )
 
 
@@ -169,13 +182,22 @@ def build_from(values: Mapping[str, Any]) -> Scenario:
     return record(WrittenScenario, values, "scenario", ScenarioError).scenario()
 
 
-def _link(link: Link, bandwidth: str | int | None, latency: str | None) -> Link:
-    rate = link.bandwidth_bytes_per_s
-    again = link.recovery_bandwidth_bytes_per_s
-    if bandwidth is not None:
-        rate = again = parse_rate(bandwidth, "link_bandwidth")
-    delay = link.latency_ns if latency is None else parse_duration(latency, "link_latency")
-    return Link(rate, delay, link.send_buffer_bytes, again)
+def _link(link: Link, written: WrittenScenario) -> Link:
+    own: dict[str, Any] = {}
+    if written.link_bandwidth is not None:
+        own["bandwidth"] = parse_rate(written.link_bandwidth, "link_bandwidth")
+    if written.link_latency is not None:
+        own["latency_ns"] = parse_duration(written.link_latency, "link_latency")
+    return written_link(written_link(link, own), written.link)
+
+
+def _contention(written: Contention | Mapping[str, Any]) -> Contention:
+    if isinstance(written, Contention):
+        return written
+    short = {"source": "source_percent", "destination": "destination_percent"}
+    if isinstance(written, Mapping):
+        written = {short.get(name, name): value for name, value in written.items()}
+    return record(Contention, written, "contention", ScenarioError)
 
 
 def _parameters(written: WrittenScenario) -> MigrationParameters:
@@ -228,32 +250,8 @@ def _guest(memory_bytes: int, spec: Workload, nonzero_percent: float, vcpus: int
 
 
 def _capabilities(given: Iterable[str] | Mapping[str, bool], *, postcopy: bool) -> Capabilities:
-    if isinstance(given, Mapping):
-        on = Capabilities.from_qmp(given)
-    else:
-        on = Capabilities(given)
+    on = Capabilities.from_qmp(given) if isinstance(given, Mapping) else Capabilities(given)
     return Capabilities([*on, "postcopy-ram", "return-path"]) if postcopy else on
-
-
-def _timeline(written: WrittenScenario) -> tuple[TimelineItem, ...]:
-    items = [_timeline_item(item) for item in written.timeline]
-    if written.postcopy_at is not None:
-        at_s = parse_duration(written.postcopy_at, "postcopy_at") / 1e9
-        items.insert(0, TimelineItem("migrate-start-postcopy", at_s=at_s))
-    return tuple(items)
-
-
-def _timeline_item(item: TimelineItem | Mapping[str, Any]) -> TimelineItem:
-    if isinstance(item, TimelineItem):
-        return item
-    if not isinstance(item, Mapping):
-        raise ScenarioError.of(f"timeline item {item!r}", "not a table", "give command and at")
-    values = dict(item)
-    for written, exact in (("at", "at_s"), ("after", "after_s")):
-        if written in values:
-            seconds = parse_duration(values.pop(written), f"timeline {written}") / 1e9
-            values[exact] = seconds
-    return record(TimelineItem, values, "timeline item", ScenarioError)
 
 
 def _iterable(item: IterableHandler | Mapping[str, Any]) -> IterableHandler:

@@ -6,15 +6,17 @@ a command that comes too early or too late has no effect, as there.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from migkit.errors import ScenarioError, did_you_mean
+from migkit.link import Link
+from migkit.link_text import link_values
 from migkit.parameters import PARAMETERS, check_names
 from migkit.schema import EVENT_CODES, STATES
-from migkit.units import parse_rate
 
 __all__ = ["COMMANDS", "TimelineItem"]
 
@@ -33,6 +35,15 @@ COMMANDS: tuple[str, ...] = (
 
 _LONGEST_S = 10.0**9
 _CONTINUE_STATES = ("pre-switchover", "device")
+_CHANGEABLE = (
+    "bandwidth_bytes_per_s",
+    "latency_ns",
+    "return_latency_ns",
+    "jitter_ns",
+    "loss_percent",
+    "competing_bytes_per_s",
+    "competing_flows",
+)
 
 
 @dataclass(frozen=True)
@@ -53,8 +64,9 @@ class TimelineItem:
         Seconds to wait after that event.
     arguments : mapping
         ``migrate-set-parameters``: QEMU's names and values. ``migrate-continue``: ``state``.
-        ``migrate``: ``resume``. ``link-change``: ``bandwidth``, bytes per second or such as
-        ``"1Gbit/s"``.
+        ``migrate``: ``resume``. ``link-change``: ``bandwidth`` (``"1Gbit/s"``), ``latency``,
+        ``return-latency``, ``jitter`` (``"2ms"``), ``loss`` (``"0.1%"``), ``competing`` and
+        ``flows`` of the link.
     side : {"source", "dest"}
         Who gets the command.
 
@@ -174,12 +186,17 @@ def _resume(item: TimelineItem, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _link(item: TimelineItem, arguments: dict[str, Any]) -> dict[str, Any]:
-    if set(arguments) != {"bandwidth"}:
-        raise item._refused(
-            f"arguments {arguments}", "allowed bandwidth", "give bandwidth, such as 1Gbit/s"
-        )
-    rate = parse_rate(arguments["bandwidth"], "timeline link-change: bandwidth")
-    return {"bandwidth": rate}
+    if not arguments:
+        raise item._refused("no arguments", "nothing to change", "give bandwidth, such as 1Gbit/s")
+    values = link_values(arguments, "timeline link-change")
+    for name in values:
+        if name not in _CHANGEABLE:
+            raise item._refused(
+                f"argument {name}", "it cannot change", did_you_mean(name, _CHANGEABLE)
+            )
+    dataclasses.replace(Link(bandwidth_bytes_per_s=1), **values)
+    short = {"bandwidth_bytes_per_s": "bandwidth"}
+    return {short.get(name, name): value for name, value in values.items()}
 
 
 _ARGUMENTS: dict[str, Callable[[TimelineItem, dict[str, Any]], dict[str, Any]]] = {

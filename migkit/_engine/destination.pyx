@@ -10,10 +10,15 @@ from libc.stdlib cimport realloc
 from libc.string cimport memcpy, memmove
 
 from migkit._engine.bitmap cimport clear_bit, test
+from migkit._engine.channels cimport CHANNEL_BACK
+from migkit._engine.network cimport arrival
 from migkit._engine.types cimport (
     EVENT_MIGRATE_HANDLE_RP_REQ_PAGES, EVENT_RAM_SAVE_QUEUE_PAGES, PAGE_BYTES,
 )
 from migkit._engine.world cimport MAX_QUEUE, Arrival, World
+
+cdef enum:
+    REQUEST_BYTES = 16
 
 
 cdef void start(World w, int64_t runs_at) noexcept nogil:
@@ -142,7 +147,7 @@ cdef void fault(World w, int64_t at, int64_t page) noexcept nogil:
     w.faulted = True
     w.fault_page = page
     w.fault_at_ns = at
-    w.fault_request_ns = at + w.host.fault_ns + w.link_latency_ns
+    w.fault_request_ns = arrival(w, CHANNEL_BACK, at + w.host.fault_ns, REQUEST_BYTES)
     w.fault_sent_ns = -1
     request(w, w.fault_request_ns, page)
 
@@ -158,7 +163,7 @@ cdef void request(World w, int64_t arrives, int64_t page) noexcept nogil:
 cdef void ask_again(World w) noexcept nogil:
     """After recovery: repeat the request that is still open."""
     if w.faulted:
-        request(w, w.t + w.link_latency_ns, w.fault_page)
+        request(w, arrival(w, CHANNEL_BACK, w.t, REQUEST_BYTES), w.fault_page)
 
 
 cdef void note_page(World w, int64_t page) noexcept nogil:

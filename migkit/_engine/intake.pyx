@@ -5,6 +5,7 @@ from libc.stdlib cimport calloc
 
 from migkit._engine.bitmap cimport clear_range, set_range, words_for
 from migkit._engine.dirty_map cimport dirty_range, take_marks
+from migkit._engine.channels cimport CHANNELS
 from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
 from migkit._engine.writers import make_writer
 
@@ -15,6 +16,7 @@ cdef World make_world(plan, progress):
     w.progress = progress
     take_host(w, plan.host)
     take_options(w, plan)
+    take_network(w, plan.link_latency_ns, plan.network)
     take_noise(w, plan)
     take_blocks(w, plan)
     take_handlers(w, plan.iterables)
@@ -80,7 +82,6 @@ cdef int take_options(World w, plan) except -1:
     w.device_state_bytes = plan.device_state_bytes
     w.vmdesc_bytes = plan.vmdesc_bytes
     w.link_bandwidth = plan.link_bandwidth_bytes_per_s
-    w.link_latency_ns = plan.link_latency_ns
     w.send_buffer_bytes = plan.send_buffer_bytes
     w.recovery_link_bandwidth = plan.recovery_link_bandwidth_bytes_per_s
     w.observe_ns = plan.observe_ns
@@ -90,6 +91,20 @@ cdef int take_options(World w, plan) except -1:
     w.parameters.max_bandwidth = plan.max_bandwidth_bytes_per_s
     w.parameters.max_postcopy_bandwidth = plan.max_postcopy_bandwidth_bytes_per_s
     w.parameters.avail_switchover_bandwidth = plan.avail_switchover_bandwidth_bytes_per_s
+    return 0
+
+
+cdef int take_network(World w, int64_t latency_ns, network) except -1:
+    """Copy what the link does to messages."""
+    cdef int channel
+    w.net.latency_ns = latency_ns
+    w.net.back_ns = network.back_ns
+    w.net.jitter_ns = network.jitter_ns
+    w.net.loss = network.loss
+    w.net.segment_bytes = network.segment_bytes
+    w.net.timeout_ns = network.timeout_ns
+    for channel in range(CHANNELS):
+        w.net.key[channel] = network.keys[channel]
     return 0
 
 
@@ -193,4 +208,8 @@ cdef int take_timeline(World w, items) except -1:
         entry.max_postcopy_bandwidth = arguments.get("max-postcopy-bandwidth", -1)
         entry.avail_switchover_bandwidth = arguments.get("avail-switchover-bandwidth", -1)
         entry.link_bandwidth = arguments.get("bandwidth", -1)
+        entry.latency_ns = arguments.get("latency_ns", 0)
+        entry.back_ns = arguments.get("back_ns", 0)
+        entry.jitter_ns = arguments.get("jitter_ns", 0)
+        entry.loss = arguments.get("loss", 0)
     return 0

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from migkit._engine cimport decisions, postcopy, preempt, savevm, switchover, timeline
+from migkit._engine cimport decisions, network, postcopy, preempt, savevm, switchover, timeline
 from migkit._engine.draws cimport counter, high_half
 from migkit._engine.intake cimport make_world
 from migkit._engine.stream cimport over_budget, put
@@ -65,7 +65,7 @@ cdef void setup(World w) noexcept nogil:
     if w.has_return_path:
         savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
         savevm.ping(w, 1)
-        w.first_pong_ns = max(w.t, w.drain_end) + 2 * w.link_latency_ns
+        w.first_pong_ns = max(w.t, w.drain_end) + network.round_trip_ns(w)
     if w.postcopy_possible:
         savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if w.postcopy_ram else 0)
     if w.auto_converge:

@@ -3,9 +3,13 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from migkit._engine cimport decisions, destination, preempt, savevm, switchover, timeline
+from migkit._engine cimport (
+    decisions, destination, network, preempt, savevm, switchover, timeline,
+)
 from migkit._engine.bitmap cimport count, next_run
 from migkit._engine.dirty_map cimport mark_all
+from migkit._engine.channels cimport CHANNEL_BACK, CHANNEL_MAIN
+from migkit._engine.network cimport arrival
 from migkit._engine.stream cimport flush, put
 from migkit._engine.sync cimport bitmap_sync
 from migkit._engine.types cimport (
@@ -21,6 +25,7 @@ from migkit._engine.world cimport World
 
 cdef enum:
     RANGES_PER_DISCARD = 12
+    PONG_BYTES = 8
     PING_IN_PACKAGE = 3
     PING_PACKAGE_LOADED = 0x42
 
@@ -108,9 +113,9 @@ cdef void send_package(World w) noexcept nogil:
     savevm.command(w, savevm.PACKAGED, 4)
     put(w, blob)
     flush(w)
-    loaded = max(w.t, w.drain_end) + w.link_latency_ns + w.host.package_load_ns
+    loaded = arrival(w, CHANNEL_MAIN, max(w.t, w.drain_end), blob) + w.host.package_load_ns
     destination.start(w, loaded)
-    w.package_loaded_ns = loaded + w.link_latency_ns
+    w.package_loaded_ns = arrival(w, CHANNEL_BACK, loaded, PONG_BYTES)
     if w.has_return_path:
         w.emit_at(w.package_loaded_ns, EVENT_SOURCE_RETURN_PATH_THREAD_PONG, PING_PACKAGE_LOADED)
         w.emit_at(w.package_loaded_ns, EVENT_SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED)
@@ -169,13 +174,14 @@ cdef void recover(World w) noexcept nogil:
     cdef int block
     w.set_state(STATE_POSTCOPY_RECOVER_SETUP)
     w.drain_end = w.t
+    network.reset(w)
     w.link_bandwidth = w.recovery_link_bandwidth
     w.set_state(STATE_POSTCOPY_RECOVER)
     for block in range(w.blocks):
         savevm.command(w, savevm.RECV_BITMAP, 1 + w.block_name_bytes[block])
         pages = w.block_start[block + 1] - w.block_start[block]
         bitmap_bytes += (pages + 63) // 64 * 8 + 16
-    w.t += 2 * w.link_latency_ns
+    w.t += network.round_trip_ns(w)
     if w.link_bandwidth > 0:
         w.t += bitmap_bytes * 1_000_000_000 // w.link_bandwidth
     memcpy(w.bmap, w.missing, <size_t> w.words * 8)
@@ -185,7 +191,7 @@ cdef void recover(World w) noexcept nogil:
     if w.postcopy_preempt:
         preempt.open_channel(w)
     savevm.command(w, savevm.POSTCOPY_RESUME, 0)
-    w.t += 2 * w.link_latency_ns
+    w.t += network.round_trip_ns(w)
     w.set_state(STATE_POSTCOPY_ACTIVE)
     w.destination_state = STATE_POSTCOPY_ACTIVE
     w.emit(EVENT_POSTCOPY_PAUSE_CONTINUED)

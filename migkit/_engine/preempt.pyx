@@ -7,7 +7,9 @@ queue of the main channel, no batch, no limiter lies between. Its pages count in
 from libc.stdint cimport int64_t
 
 from migkit._engine.bitmap cimport clear_bit, test
+from migkit._engine.channels cimport CHANNEL_URGENT
 from migkit._engine.destination cimport advance, block_of, note_urgent, pop_request
+from migkit._engine.network cimport arrival, round_trip_ns
 from migkit._engine.stream cimport RECORD_HEADER_BYTES, count_ram_bytes
 from migkit._engine.timeline cimport cut_before
 from migkit._engine.types cimport (
@@ -20,7 +22,7 @@ from migkit._engine.world cimport World
 cdef bint open_channel(World w) noexcept nogil:
     """Connect the second channel, after a PONG on the first; False when the link broke."""
     cdef int64_t began = max(w.t, w.first_pong_ns), cut
-    w.t = began + w.host.preempt_channel_ns + 2 * w.link_latency_ns
+    w.t = began + w.host.preempt_channel_ns + round_trip_ns(w)
     cut = cut_before(w, w.t)
     if cut >= 0:
         w.t = max(began, cut)
@@ -100,4 +102,4 @@ cdef void carry(
         if w.drain_end > sent:
             w.drain_end += wire_ns
     w.urgent_drain_end = max(sent, w.urgent_drain_end) + service_ns
-    note_urgent(w, w.urgent_drain_end + w.link_latency_ns, page)
+    note_urgent(w, arrival(w, CHANNEL_URGENT, w.urgent_drain_end, count), page)

@@ -6,8 +6,10 @@ equal records at once, up to the next write, with the same outcome.
 
 from libc.stdint cimport int64_t
 
+from migkit._engine.channels cimport CHANNEL_MAIN
 from migkit._engine.decisions cimport rate_exceeded
 from migkit._engine.destination cimport note_write
+from migkit._engine.network cimport arrival
 from migkit._engine.timeline cimport apply, cut_before
 from migkit._engine.types cimport PAGE_BYTES
 from migkit._engine.world cimport World
@@ -112,7 +114,7 @@ cdef void write(World w, int64_t count, int64_t service_ns) noexcept nogil:
     w.t = accepted
     w.drain_end = drain_end
     w.transferred += count
-    note_write(w, drain_end + w.link_latency_ns)
+    note_write(w, arrival(w, CHANNEL_MAIN, drain_end, count) if w.batch_pages else drain_end)
 
 
 cdef void count_ram_bytes(World w, int64_t count) noexcept nogil:

@@ -3,7 +3,9 @@
 from libc.stdint cimport int64_t
 
 from migkit._engine cimport decisions, savevm, timeline
+from migkit._engine.channels cimport CHANNEL_BACK, CHANNEL_MAIN
 from migkit._engine.guest cimport resume, stop
+from migkit._engine.network cimport arrival
 from migkit._engine.preempt cimport serve
 from migkit._engine.stream cimport flush, put
 from migkit._engine.types cimport (
@@ -18,6 +20,9 @@ from migkit._engine.types cimport (
     STATE_DEVICE, STATE_FAILED, STATE_POSTCOPY_PAUSED, STATE_PRE_SWITCHOVER,
 )
 from migkit._engine.world cimport World
+
+cdef enum:
+    SHUT_BYTES = 8
 
 
 cdef void checkpoint(World w, Checkpoint which) noexcept nogil:
@@ -113,7 +118,9 @@ cdef void close_return_path(World w, int64_t destination_ns) noexcept nogil:
     if not w.has_return_path:
         return
     w.emit(EVENT_MIGRATION_RETURN_PATH_END_BEFORE)
-    shut = max(w.t, w.drain_end + w.link_latency_ns) + destination_ns + w.link_latency_ns
+    see_to_timeline(w, destination_ns)
+    shut = max(w.t, arrival(w, CHANNEL_MAIN, w.drain_end, 1)) + destination_ns
+    shut = arrival(w, CHANNEL_BACK, shut, SHUT_BYTES)
     cut = timeline.cut_before(w, shut)
     if cut >= 0:
         w.t = max(w.t, cut)
@@ -123,6 +130,19 @@ cdef void close_return_path(World w, int64_t destination_ns) noexcept nogil:
         serve(w)
         w.emit(EVENT_SOURCE_RETURN_PATH_THREAD_SHUT, 0)
     w.emit(EVENT_MIGRATION_RETURN_PATH_END_AFTER, 0)
+
+
+cdef void see_to_timeline(World w, int64_t destination_ns) noexcept nogil:
+    """Carry out what comes before the destination's SHUT; a cut is found there."""
+    cdef int64_t later
+    while not w.error:
+        later = timeline.next_moment(w)
+        if later < 0:
+            return
+        if later > max(w.t, w.drain_end + w.net.latency_ns) + destination_ns + w.net.back_ns:
+            return
+        w.t = max(w.t, later)
+        timeline.apply(w)
 
 
 cdef void finish(World w) noexcept nogil:

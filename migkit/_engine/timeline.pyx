@@ -7,6 +7,7 @@ top of a pass, after a write, after a sleep. Nothing wakes it (migration_rate_li
 from libc.stdint cimport int64_t
 
 from migkit._engine.decisions cimport rate_limit_max
+from migkit._engine.network cimport change
 from migkit._engine.types cimport (
     COMMAND_CUT, COMMAND_LINK_CHANGE, COMMAND_MIGRATE, COMMAND_MIGRATE_CANCEL,
     COMMAND_MIGRATE_CONTINUE, COMMAND_MIGRATE_PAUSE, COMMAND_MIGRATE_RECOVER,
@@ -97,8 +98,8 @@ cdef void carry_out(World w, TimelineItem *item) noexcept nogil:
         w.resume_asked = w.state == STATE_POSTCOPY_PAUSED
     elif command == COMMAND_CUT:
         w.cut_ns = moment(w, item)
-    elif command == COMMAND_LINK_CHANGE and item.link_bandwidth >= 0:
-        w.link_bandwidth = item.link_bandwidth
+    elif command == COMMAND_LINK_CHANGE:
+        change(w, moment(w, item), item)
 
 
 cdef void set_parameters(World w, TimelineItem *item) noexcept nogil:

@@ -4,6 +4,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from migkit._engine.dirty_map cimport DirtyMap
+from migkit._engine.channels cimport Channels
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport EVENT_COUNT
 from migkit._engine.writers cimport Writer
@@ -79,6 +80,10 @@ cdef struct TimelineItem:
     int64_t max_postcopy_bandwidth
     int64_t avail_switchover_bandwidth
     int64_t link_bandwidth
+    int64_t latency_ns
+    int64_t back_ns
+    int64_t jitter_ns
+    int64_t loss
 
 
 cdef struct Arrival:        # a write on its way to the destination (postcopy only)
@@ -95,7 +100,8 @@ cdef class World:
     cdef bint auto_converge, pause_before_switchover, detect_zero_pages, cpu_throttle_tailslow
     cdef int64_t throttle_trigger_threshold, cpu_throttle_initial, cpu_throttle_increment
     cdef int64_t max_cpu_throttle, machine_name_bytes, device_state_bytes, vmdesc_bytes
-    cdef int64_t link_bandwidth, link_latency_ns, send_buffer_bytes, recovery_link_bandwidth
+    cdef int64_t link_bandwidth, send_buffer_bytes, recovery_link_bandwidth
+    cdef Channels net
     cdef int64_t observe_ns, workload_busy_ns_per_ms
     cdef int blocks, handler_count, vcpus
     cdef int64_t block_start[MAX_BLOCKS + 1]

@@ -24,6 +24,7 @@ _BUILT = (
     "nonzero_percent",
     "link_bandwidth",
     "link_latency",
+    "link_profile",
     "bandwidth",
     "downtime_limit",
     "postcopy_bandwidth",
@@ -39,6 +40,9 @@ _OF_THE_FILE = (
     "nonzero_percent",
     "link_bandwidth",
     "link_latency",
+    "link_profile",
+    "link",
+    "contention",
 )
 _START_POSTCOPY = "migrate-start-postcopy"
 
@@ -70,6 +74,7 @@ def scenario_of(arguments: argparse.Namespace) -> Scenario:
         raise InputError.of(
             f"--postcopy-at {arguments.postcopy_at}", "postcopy-ram is off", "leave one out"
         )
+    given |= {"link": dict(arguments.link or ()), "contention": _percents(arguments.contention)}
     return Scenario.build(capabilities=capabilities, parameters=_parameters(arguments), **given)
 
 
@@ -92,6 +97,12 @@ def _file(name: str) -> Path:
     from migkit import datasets
 
     return datasets.scenario_file(name)
+
+
+def _percents(written: list[tuple[str, str]] | None) -> dict[str, Any]:
+    """Read shares with or without a percent sign; what is no number is left to the check."""
+    plain = ((name, text.removesuffix("%")) for name, text in written or ())
+    return {name: int(text) if text.isdecimal() else text for name, text in plain}
 
 
 def _parameters(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -75,8 +75,33 @@ def _add_guest(parser: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         help="share of memory that holds data beside the working set (default: 0)",
     )
+    _add_link(group)
+    group.add_argument(
+        "--contention",
+        action="append",
+        type=options.assignment,
+        metavar="SIDE=PERCENT",
+        help="what the processors of source or destination take of their undisturbed time: "
+        "source=150; may be repeated",
+    )
+
+
+def _add_link(group: options.Container) -> None:
     group.add_argument("--link-bandwidth", metavar="RATE", help="the physical link: 10Gbit/s")
     group.add_argument("--link-latency", metavar="TIME", help="one way: 50us")
+    group.add_argument(
+        "--link",
+        action="append",
+        type=options.assignment,
+        metavar="NAME=VALUE",
+        help="more of the link: jitter=2ms, loss=0.1%%, return-latency=1ms, window=4MiB, "
+        "competing=500Mbit/s, flows=3; may be repeated",
+    )
+    group.add_argument(
+        "--link-profile",
+        metavar="STEPS",
+        help="the link's bandwidth over time: 0s:1Gbit/s,5s:100Mbit/s",
+    )
 
 
 def _add_migration(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,11 @@ after the other (migration/postcopy-ram.c; the guest is that of the captures' RE
 from __future__ import annotations
 
 from migkit.oracle.codes import Event
+from migkit.oracle.network import Channel, arrival
 from migkit.oracle.world import PAGE_BYTES, World
 
 PAGE, FAULT, REQUEST, SENT = range(4)
+REQUEST_BYTES = 16
 
 
 def start(w: World, runs_at: int) -> None:
@@ -109,7 +111,7 @@ def wake(w: World, until: int) -> bool:
 
 def fault(w: World, at: int, page: int) -> None:
     """Block the vCPU on a missing page and ask the source for it."""
-    arrives = at + w.plan.host.fault_ns + w.plan.link_latency_ns
+    arrives = arrival(w, Channel.BACK, at + w.plan.host.fault_ns, REQUEST_BYTES)
     w.vcpu_fault = [page, at, arrives, -1]
     w.requests.append((arrives, page))
 

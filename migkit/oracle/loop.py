@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, postcopy, preempt, savevm, switchover, timeline
+from migkit.oracle import decisions, network, postcopy, preempt, savevm, switchover, timeline
 from migkit.oracle.codes import Decision, Event, State, SyncReason
 from migkit.oracle.draws import counter
 from migkit.oracle.stream import put, rate_exceeded
@@ -26,7 +26,7 @@ def setup(w: World) -> None:
     if plan.has_return_path:
         savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
         savevm.ping(w, 1)
-        w.first_pong_ns = max(w.t, w.drain_end) + 2 * plan.link_latency_ns
+        w.first_pong_ns = max(w.t, w.drain_end) + network.round_trip_ns(w)
     if plan.postcopy_possible:
         savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if plan.postcopy_ram else 0)
     if plan.auto_converge:

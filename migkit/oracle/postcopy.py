@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination, preempt, savevm, switchover, timeline
+from migkit.oracle import decisions, destination, network, preempt, savevm, switchover, timeline
 from migkit.oracle.codes import Checkpoint, Event, State, SyncReason
+from migkit.oracle.network import Channel, arrival, round_trip_ns
 from migkit.oracle.ram import END_OF_SECTION_BYTES
 from migkit.oracle.stream import flush, put
 from migkit.oracle.sync import bitmap_sync
 from migkit.oracle.world import World
 
 RANGES_PER_DISCARD = 12
+PONG_BYTES = 8
 
 
 def start(w: World) -> None:
@@ -88,10 +90,10 @@ def send_package(w: World) -> None:
     w.emit(Event.QEMU_SAVEVM_SEND_PACKAGED)
     savevm.command(w, savevm.PACKAGED, 4)
     put_blob(w, blob)
-    arrives = max(w.t, w.drain_end) + w.plan.link_latency_ns
+    arrives = arrival(w, Channel.MAIN, max(w.t, w.drain_end), blob)
     loaded = arrives + w.plan.host.package_load_ns
     destination.start(w, loaded)
-    w.package_loaded_ns = loaded + w.plan.link_latency_ns
+    w.package_loaded_ns = arrival(w, Channel.BACK, loaded, PONG_BYTES)
     if w.plan.has_return_path:
         w.emit(Event.SOURCE_RETURN_PATH_THREAD_PONG, 0x42, at=w.package_loaded_ns)
         w.emit(Event.SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED, at=w.package_loaded_ns)
@@ -154,13 +156,14 @@ def recover(w: World) -> None:
     """Agree with the destination on what it has, and go on with the rest (postcopy_do_resume)."""
     w.set_state(State.POSTCOPY_RECOVER_SETUP)
     w.drain_end = w.t
+    network.reset(w)
     w.link_bandwidth = w.plan.recovery_link_bandwidth_bytes_per_s
     w.set_state(State.POSTCOPY_RECOVER)
     destination_bytes = 0
     for block, id_bytes in enumerate(w.plan.block_id_bytes):
         savevm.command(w, savevm.RECV_BITMAP, 1 + id_bytes)
         destination_bytes += (w.plan.block_pages[block] + 63) // 64 * 8 + 16
-    w.t += 2 * w.plan.link_latency_ns
+    w.t += round_trip_ns(w)
     if w.link_bandwidth > 0:
         w.t += destination_bytes * 1_000_000_000 // w.link_bandwidth
     w.bmap = bytearray(w.missing)
@@ -169,9 +172,10 @@ def recover(w: World) -> None:
     if w.plan.postcopy_preempt:
         preempt.open_channel(w)
     savevm.command(w, savevm.POSTCOPY_RESUME, 0)
-    w.t += 2 * w.plan.link_latency_ns
+    w.t += round_trip_ns(w)
     w.set_state(State.POSTCOPY_ACTIVE)
     w.destination_state = State.POSTCOPY_ACTIVE
     w.emit(Event.POSTCOPY_PAUSE_CONTINUED)
     if w.vcpu_fault is not None:
-        w.requests.append((w.t + w.plan.link_latency_ns, w.vcpu_fault[destination.PAGE]))
+        asked = arrival(w, Channel.BACK, w.t, destination.REQUEST_BYTES)
+        w.requests.append((asked, w.vcpu_fault[destination.PAGE]))

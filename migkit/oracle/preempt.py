@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from migkit.oracle import destination, timeline
 from migkit.oracle.codes import Event
+from migkit.oracle.network import Channel, arrival, round_trip_ns
 from migkit.oracle.stream import count_ram_bytes
 from migkit.oracle.world import PAGE_BYTES, World
 
@@ -18,7 +19,7 @@ def open_channel(w: World) -> bool:
     """Connect the second channel, after a PONG on the first; False when the link broke."""
     w.t = max(w.t, w.first_pong_ns)
     began = w.t
-    w.t += w.plan.host.preempt_channel_ns + 2 * w.plan.link_latency_ns
+    w.t += w.plan.host.preempt_channel_ns + round_trip_ns(w)
     cut = timeline.cut_before(w, w.t)
     if cut >= 0:
         w.t, w.cut_ns, w.error = max(began, cut), cut, True
@@ -93,7 +94,7 @@ def carry(w: World, sent: int, count: int, service_ns: int, page: int) -> None:
         if w.drain_end > sent:
             w.drain_end += wire_ns
     w.urgent_drain_end = max(sent, w.urgent_drain_end) + service_ns
-    w.urgent_in_flight.append((w.urgent_drain_end + w.plan.link_latency_ns, page))
+    w.urgent_in_flight.append((arrival(w, Channel.URGENT, w.urgent_drain_end, count), page))
 
 
 def take_hint(w: World) -> tuple[int, int]:

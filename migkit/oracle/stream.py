@@ -7,6 +7,7 @@ when the 32 KiB buffer is full, when the vector has 64 entries, and when somebod
 from __future__ import annotations
 
 from migkit.oracle import decisions, timeline
+from migkit.oracle.network import Channel, arrival
 from migkit.oracle.world import PAGE_BYTES, World
 
 BUFFER_BYTES = 32768
@@ -73,7 +74,7 @@ def write(w: World, count: int, service_ns: int, pages: list[int]) -> None:
     w.drain_end = drain_end
     w.transferred += count
     if pages:
-        w.in_flight.append((drain_end + w.plan.link_latency_ns, pages))
+        w.in_flight.append((arrival(w, Channel.MAIN, drain_end, count), pages))
 
 
 def count_ram_bytes(w: World, count: int) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from migkit.oracle import decisions, guest, preempt, ram, savevm, timeline
 from migkit.oracle.codes import Checkpoint, Event, State
+from migkit.oracle.network import Channel, arrival
 from migkit.oracle.stream import flush, put
 from migkit.oracle.world import World
+
+SHUT_BYTES = 8
 
 
 def checkpoint(w: World, which: Checkpoint) -> None:
@@ -101,8 +104,9 @@ def close_return_path(w: World, destination_ns: int) -> None:
     if not w.plan.has_return_path:
         return
     w.emit(Event.MIGRATION_RETURN_PATH_END_BEFORE)
-    shut = max(w.t, w.drain_end + w.plan.link_latency_ns) + destination_ns
-    shut += w.plan.link_latency_ns
+    see_to_timeline(w, destination_ns)
+    there = max(w.t, arrival(w, Channel.MAIN, w.drain_end, 1)) + destination_ns
+    shut = arrival(w, Channel.BACK, there, SHUT_BYTES)
     cut = timeline.cut_before(w, shut)
     if cut >= 0:
         w.t, w.error = max(w.t, cut), True
@@ -111,6 +115,17 @@ def close_return_path(w: World, destination_ns: int) -> None:
         preempt.serve(w)
         w.emit(Event.SOURCE_RETURN_PATH_THREAD_SHUT, 0)
     w.emit(Event.MIGRATION_RETURN_PATH_END_AFTER, 0)
+
+
+def see_to_timeline(w: World, destination_ns: int) -> None:
+    """Carry out what comes before the destination's SHUT; a cut is found there."""
+    while not w.error:
+        later = timeline.next_moment(w)
+        there = max(w.t, w.drain_end + w.latency_ns) + destination_ns
+        if later < 0 or later > there + w.back_ns:
+            return
+        w.t = max(w.t, later)
+        timeline.apply(w)
 
 
 def finish(w: World) -> None:

@@ -6,7 +6,7 @@ top of a pass, after a write, after a sleep. Nothing wakes it (migration_rate_li
 
 from __future__ import annotations
 
-from migkit.oracle import decisions
+from migkit.oracle import decisions, network
 from migkit.oracle.codes import Command, State
 from migkit.oracle.world import World
 
@@ -89,7 +89,7 @@ def carry_out(w: World, item: dict) -> None:
     elif command == Command.CUT:
         w.cut_ns = at
     elif command == Command.LINK_CHANGE:
-        w.link_bandwidth = item["arguments"]["bandwidth"]
+        network.change(w, at, item["arguments"])
 
 
 def set_parameters(w: World, arguments: dict[str, int]) -> None:

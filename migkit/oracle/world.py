@@ -60,6 +60,12 @@ class World:
         self.drain_end = 0  # when the destination will have digested all that was written
         self.link_bandwidth = self.plan.link_bandwidth_bytes_per_s
         self.cut_ns = -1
+        self.latency_ns = self.plan.link_latency_ns
+        self.back_ns = self.plan.network.back_ns
+        self.jitter_ns = self.plan.network.jitter_ns
+        self.loss = self.plan.network.loss
+        self.messages = [0, 0, 0]  # by channel
+        self.last_arrival_ns = [0, 0, 0]
 
     def _init_window(self) -> None:
         self.iteration_start_ms = 0

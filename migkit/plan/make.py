@@ -9,12 +9,15 @@ from migkit.capabilities import version_numbers
 from migkit.errors import NotSimulatedError
 from migkit.phased_workloads import Phases
 from migkit.plan.draw import drawn
+from migkit.plan.network import Network, link_changes
 from migkit.plan.record import Plan
 from migkit.schema import EVENT_CODES, STATES
+from migkit.timeline import COMMANDS
 from migkit.workloads import Workload
 
 if TYPE_CHECKING:
     from migkit.guest import Guest
+    from migkit.link import Link
     from migkit.scenario import Scenario
     from migkit.timeline import TimelineItem
 
@@ -22,6 +25,7 @@ __all__ = ["make_plan"]
 
 _INT64_MAX = 2**63 - 1
 _FIRST_SECTION_AFTER_RAM = 2
+_LINK_CHANGE = COMMANDS.index("link-change")
 
 
 def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
@@ -62,18 +66,19 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
         **_workload_fields(scenario),
         **_capability_fields(scenario),
         **_parameter_fields(scenario),
-        timeline=_timeline(scenario.timeline),
+        timeline=_timeline(scenario.timeline, scenario.link),
         iterables=tuple(
             {**dataclasses.asdict(handler), "section_id": _FIRST_SECTION_AFTER_RAM + index}
             for index, handler in enumerate(scenario.iterables)
         ),
         observe_ns=-1 if scenario.observe_for_s is None else to_ns(scenario.observe_for_s),
-        link_bandwidth_bytes_per_s=scenario.link.bandwidth_bytes_per_s,
-        recovery_link_bandwidth_bytes_per_s=scenario.link.recovery_bandwidth_bytes_per_s,
+        link_bandwidth_bytes_per_s=scenario.link.carries,
+        recovery_link_bandwidth_bytes_per_s=scenario.link.carries_after_recovery,
         link_latency_ns=scenario.link.latency_ns,
+        network=Network.of(scenario.link, scenario.seed),
         send_buffer_bytes=scenario.link.send_buffer_bytes,
         seed=scenario.seed,
-        host=scenario.host,
+        host=scenario.contention.on(scenario.host),
         limiter_late_ns=late,
         noise_key=key,
     )
@@ -175,8 +180,8 @@ def _parameter_fields(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _timeline(items: tuple[TimelineItem, ...]) -> tuple[dict[str, Any], ...]:
-    records = [
+def _timeline(items: tuple[TimelineItem, ...], link: Link) -> tuple[dict[str, Any], ...]:
+    records: list[dict[str, Any]] = [
         {
             "at_ns": -1 if item.at_s is None else to_ns(item.at_s),
             "at_state": -1 if item.at_state is None else STATES.index(item.at_state),
@@ -188,4 +193,8 @@ def _timeline(items: tuple[TimelineItem, ...]) -> tuple[dict[str, Any], ...]:
         }
         for item in items
     ]
-    return tuple(sorted(records, key=lambda record: record["at_ns"]))
+    records.sort(key=lambda record: record["at_ns"])
+    for record in records:
+        if record["command"] == _LINK_CHANGE:
+            link, record["arguments"] = link_changes(link, record["arguments"])
+    return tuple(records)

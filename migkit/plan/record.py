@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migkit.host import HostProfile
+from migkit.plan.network import Network
 from migkit.workloads import Workload
 
 __all__ = ["Plan"]
@@ -69,6 +70,8 @@ class Plan:
         0 is as fast as the destination takes the pages.
     link_latency_ns, send_buffer_bytes : int
         One way; what the sockets hold.
+    network : Network
+        What else the link does to messages.
     seed : int
         Seed of everything random but the workload.
     host : HostProfile
@@ -114,6 +117,7 @@ class Plan:
     link_bandwidth_bytes_per_s: int
     recovery_link_bandwidth_bytes_per_s: int
     link_latency_ns: int
+    network: Network
     send_buffer_bytes: int
     seed: int
     host: HostProfile

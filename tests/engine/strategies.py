@@ -10,7 +10,6 @@ from migkit.capabilities import Capabilities
 from migkit.guest import Guest
 from migkit.host import HostProfile
 from migkit.iterables import IterableHandler
-from migkit.link import Link
 from migkit.noise import Noise
 from migkit.parameters import MigrationParameters
 from migkit.plan import Plan, make_plan
@@ -18,6 +17,7 @@ from migkit.ram_block import RamBlock
 from migkit.scenario import Scenario
 from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform
+from tests.engine.link_strategies import contentions, link_arguments, links
 
 PAGE_BYTES = 4096
 COST_FIELDS = tuple(
@@ -126,10 +126,8 @@ def timelines(draw: st.DrawFn, *, postcopy: bool, pause: bool) -> tuple[Timeline
         after = draw(st.integers(0, 20_000)) / 1e6
         items.append(TimelineItem("cut", at_event=event, after_s=after))
     elif mishap == "link":
-        rate = draw(st.integers(100_000, 50_000_000))
-        items.append(
-            TimelineItem("link-change", at_s=draw(moments), arguments={"bandwidth": rate})
-        )
+        change = draw(link_arguments())
+        items.append(TimelineItem("link-change", at_s=draw(moments), arguments=change))
     elif mishap == "pause":
         items.append(TimelineItem("migrate-pause", at_s=draw(moments)))
     if draw(st.booleans()):
@@ -168,12 +166,8 @@ def plans(draw: st.DrawFn) -> Plan:
         ),
         timeline=draw(timelines(postcopy=postcopy, pause=pause)),
         host=draw(hosts()),
-        link=Link(
-            bandwidth_bytes_per_s=draw(st.sampled_from((0, 3_000_000, 150_000_000))),
-            latency_ns=draw(st.integers(0, 3_000_000)),
-            send_buffer_bytes=draw(st.integers(0, 4_000_000)),
-            recovery_bandwidth_bytes_per_s=draw(st.sampled_from((0, 10_000_000))),
-        ),
+        link=draw(links()),
+        contention=draw(contentions),
         completion_rule=draw(st.sampled_from(("before", "after"))),
         qemu_version=draw(st.sampled_from(("10.0.13", "10.1.0", "10.2.2"))),
         iterables=tuple(

@@ -55,7 +55,15 @@ def test_arguments_are_filled_in():
             {"command": "migrate", "at_s": 1, "arguments": {"resume": False}},
             "allowed resume: true",
         ),
-        ({"command": "link-change", "at_s": 1}, "allowed bandwidth"),
+        ({"command": "link-change", "at_s": 1}, "nothing to change"),
+        (
+            {"command": "link-change", "at_s": 1, "arguments": {"windo": 1}},
+            "windo · unknown · did you mean window?",
+        ),
+        (
+            {"command": "link-change", "at_s": 1, "arguments": {"window": 1}},
+            "argument window_bytes · it cannot change",
+        ),
         (
             {"command": "link-change", "at_s": 1, "arguments": {"bandwidth": -1}},
             "bandwidth -1 · negative",
