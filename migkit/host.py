@@ -17,6 +17,7 @@ from typing import Any
 from migkit.errors import HostProfileError, did_you_mean
 from migkit.link import Link
 from migkit.noise import Noise
+from migkit.postcopy_costs import PostcopyCosts
 from migkit.records import check_numbers, record
 
 __all__ = ["DEFAULT_HOST", "HostProfile", "MachineProfile", "host_names"]
@@ -97,6 +98,8 @@ class HostProfile:
         Captures the costs were fitted on.
     method : str
         How.
+    postcopy : PostcopyCosts
+        What postcopy costs beyond that.
     noise : Noise
         How costs vary between runs; nothing unless replicates are asked for.
 
@@ -147,6 +150,7 @@ class HostProfile:
     link: Link
     fitted_on: tuple[str, ...] = ()
     method: str = ""
+    postcopy: PostcopyCosts = field(default_factory=PostcopyCosts)
     noise: Noise = field(default_factory=Noise)
 
     def __post_init__(self) -> None:
@@ -210,7 +214,8 @@ class HostProfile:
         machine = record(MachineProfile, values.get("machine"), "machine", HostProfileError)
         link = record(Link, values.get("link"), "link", HostProfileError)
         noise = Noise.from_dict(values.get("noise", {}))
-        parts = {**values, "machine": machine, "link": link, "noise": noise}
+        postcopy = record(PostcopyCosts, values.get("postcopy", {}), "postcopy", HostProfileError)
+        parts = {**values, "machine": machine, "link": link, "postcopy": postcopy, "noise": noise}
         return record(cls, parts, "host profile", HostProfileError)
 
     def to_dict(self) -> dict[str, Any]:

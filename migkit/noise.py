@@ -44,7 +44,8 @@ class Noise:
         How much later, or below 0 earlier, a command is given and watching ends than the scenario
         says: people and programs look at a migration now and then. Quantiles, a draw a command.
     costs : mapping
-        Name of a cost of the host profile to its quantiles, drawn likewise once a run.
+        Name of a cost of the host profile (``postcopy.socket_bytes`` for those of a part) to its
+        quantiles, drawn likewise once a run.
 
     Raises
     ------
@@ -119,15 +120,19 @@ class Noise:
         HostProfileError
             If the profile has no cost of a name.
         """
-        known = [item.name for item in dataclasses.fields(host) if item.type == "int"]
+        known = [*_costs(host), *(f"postcopy.{name}" for name in _costs(host.postcopy))]
         key = stream_key(_run_key(seed, replicate), _COSTS)
         drawn: dict[str, Any] = {}
+        postcopy: dict[str, Any] = {}
         for name, values in self.costs.items():
             if name not in known:
                 raise HostProfileError.of(
                     f"noise: {name}", "not a cost of the profile", did_you_mean(name, known)
                 )
-            drawn[name] = between(values, counter(key, known.index(name) + 1))
+            group = postcopy if name.startswith("postcopy.") else drawn
+            cost = between(values, counter(key, known.index(name) + 1))
+            group[name.removeprefix("postcopy.")] = cost
+        drawn["postcopy"] = dataclasses.replace(host.postcopy, **postcopy)
         return dataclasses.replace(host, **drawn)
 
     def lead_shift_ns(self, seed: int, replicate: int) -> int:
@@ -139,6 +144,10 @@ class Noise:
         """Return what is added to the times of so many commands in one replicate."""
         key = stream_key(_run_key(seed, replicate), _COMMANDS)
         return tuple(between(self.command_shift_ns, counter(key, n)) for n in range(count))
+
+
+def _costs(owner: Any) -> list[str]:
+    return [item.name for item in dataclasses.fields(owner) if item.type == "int"]
 
 
 def between(quantiles: tuple[int, ...], number: int) -> int:

@@ -39,6 +39,7 @@ cpdef int64_t completed_downtime_ms(
     int64_t downtime_ms, int64_t downtime_start_ms, int64_t end_ms,
 ) noexcept nogil
 
+cpdef int64_t blackout_ms(int64_t blackout_ns, int64_t into_ms_ns) noexcept nogil
 cpdef int64_t rate_limit_max(int64_t bandwidth) noexcept nogil
 cpdef bint rate_exceeded(
     int64_t transferred, int64_t rate_limit_start, int64_t rate_limit_max,

@@ -157,6 +157,14 @@ cpdef int64_t completed_downtime_ms(
     return downtime_ms if downtime_ms != 0 else end_ms - downtime_start_ms
 
 
+cpdef int64_t blackout_ms(int64_t blackout_ns, int64_t into_ms_ns) noexcept nogil:
+    """Downtime stored when postcopy starts: a difference of the truncated millisecond clock.
+
+    `into_ms_ns` is how far into a millisecond the clock was when the guest stopped.
+    """
+    return (into_ms_ns + blackout_ns) // 1_000_000
+
+
 cpdef int64_t rate_limit_max(int64_t bandwidth) noexcept nogil:
     """Bytes a window may send at ``bandwidth`` bytes/s; 0 = unlimited (migration_rate_set)."""
     return bandwidth // WINDOWS_PER_S

@@ -1,287 +1,281 @@
 """The destination of a postcopy migration: a guest that runs into missing pages.
 
-One vCPU runs the workload's writes in order. A write to a page that has not arrived is a fault: a
-request goes back to the source and the vCPU waits; missed time is caught up afterwards, a write
-after the other (migration/postcopy-ram.c).
+The vCPUs share the workload's writes. A write to a page that has not arrived is a fault: the fault
+thread asks the source for the page, the vCPU waits, and catches up afterwards, a write after the
+other (migration/postcopy-ram.c). Things happen here in order of time: pages come into place and
+are accounted, faults are seen, messages leave, vCPUs write.
 """
 
 from libc.stdint cimport INT64_MAX, int64_t
-from libc.stdlib cimport realloc
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcpy
 
-from migkit._engine.bitmap cimport clear_bit, test
+from migkit._engine cimport blocktime, faults
+from migkit._engine.bitmap cimport clear_bit
 from migkit._engine.channels cimport CHANNEL_BACK
+from migkit._engine.incoming cimport PONG_PACKAGE_LOADED, Incoming, Vcpu
 from migkit._engine.network cimport arrival
+from migkit._engine.queues cimport Queue, clear, length, push
 from migkit._engine.types cimport (
-    EVENT_MIGRATE_HANDLE_RP_REQ_PAGES, EVENT_RAM_SAVE_QUEUE_PAGES, PAGE_BYTES,
+    EVENT_SOURCE_RETURN_PATH_THREAD_PONG,
+    EVENT_SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED,
 )
-from migkit._engine.world cimport MAX_QUEUE, Arrival, World
+from migkit._engine.world cimport World
+
+cdef enum Happening:
+    PLACED
+    PLACED_URGENT
+    ACCOUNTED
+    FAULT_SEEN
+    MESSAGE
+    WRITE
 
 cdef enum:
+    PING_PACKAGE_LOADED = 0x42
     REQUEST_BYTES = 16
 
 
-cdef void start(World w, int64_t runs_at) noexcept nogil:
-    """Start the guest there at `runs_at`; what is dirty at the source is missing."""
+cdef void start(World w, int64_t listens_at, int64_t runs_at) noexcept nogil:
+    """Take pages from `listens_at` on and run the guest from `runs_at` on.
+
+    What is dirty at the source is missing here.
+    """
+    cdef Incoming *d = &w.incoming
+    cdef int index
     memcpy(w.missing, w.bmap, <size_t> w.words * 8)
     w.destination_runs_ns = runs_at
-    w.vcpu_free_ns = runs_at
-    w.first_touch = 0
-    w.quiet_until_ns = runs_at
+    for index in range(d.vcpus):
+        d.vcpu[index].free_ns = runs_at
+    d.first_touch = 0
+    d.quiet_until_ns = min(d.quiet_until_ns, listens_at)
 
 
 cdef void advance(World w, int64_t until) noexcept nogil:
-    """Run arrivals and the vCPU's writes, in order, up to `until`."""
-    cdef int64_t at, page
-    if w.destination_runs_ns < 0 or w.quiet_until_ns > until:
+    """Let everything happen that happens here up to `until`."""
+    cdef int64_t at
+    cdef Happening what
+    if w.destination_runs_ns < 0 or w.incoming.quiet_until_ns > until:
         return
     while True:
-        if w.faulted and not wake(w, horizon(w, until)):
+        what = next_happening(w, &at)
+        if at > horizon(w, until):
+            w.incoming.quiet_until_ns = at
             return
-        if not next_write(w, &at, &page):
-            w.quiet_until_ns = INT64_MAX
-            return
-        if at > until:
-            w.quiet_until_ns = at
-            return
-        arrive(w, at)
-        if test(w.missing, page):
-            fault(w, at, page)
-        else:
-            consume(w)
-            w.vcpu_free_ns = at
+        happen(w, what, at)
 
 
 cdef int64_t horizon(World w, int64_t until) noexcept nogil:
-    """Return how far the waiting vCPU can be followed: with preempt, to its request's answer."""
-    if w.postcopy_preempt and w.requests > 0:
-        return min(until, w.request_at_ns[0])
+    """Return how far one can see: with preempt, a request is answered as soon as it arrives."""
+    cdef Queue *requests = &w.incoming.requests
+    if w.postcopy_preempt and length(requests) > 0:
+        return min(until, requests.first[requests.head])
     return until
 
 
-cdef bint next_write(World w, int64_t *at, int64_t *page) noexcept nogil:
-    """Tell when the vCPU writes next and to which page; False if never."""
-    cdef int64_t program_ns
-    if w.first_touch < w.always_dirty_count:
-        at[0] = w.vcpu_free_ns
-        page[0] = w.always_dirty[w.first_touch]
-        return True
-    if not w.writer.peek(&program_ns, page):
-        return False
-    at[0] = max(w.destination_runs_ns + program_ns - w.guest_progress_ns,
-                w.vcpu_free_ns + w.host.guest_write_ns)
-    return True
+cdef Happening next_happening(World w, int64_t *at) noexcept nogil:
+    """Tell what happens next, and when; INT64_MAX if nothing does."""
+    cdef Incoming *d = &w.incoming
+    cdef Happening what = PLACED
+    at[0] = INT64_MAX
+    if length(&d.in_flight) > d.batch:
+        at[0] = d.in_flight.first[d.in_flight.head]
+    if length(&d.urgent) > 0 and d.urgent.first[d.urgent.head] < at[0]:
+        at[0], what = d.urgent.first[d.urgent.head], PLACED_URGENT
+    if length(&d.accounts) > 0 and d.accounts.first[d.accounts.head] < at[0]:
+        at[0], what = d.accounts.first[d.accounts.head], ACCOUNTED
+    if fault_seen_ns(d) < at[0]:
+        at[0], what = fault_seen_ns(d), FAULT_SEEN
+    if message_ns(d) < at[0]:
+        at[0], what = message_ns(d), MESSAGE
+    if d.next_vcpu < 0:
+        faults.find_next_write(w)
+    if d.next_write_ns < at[0]:
+        at[0], what = d.next_write_ns, WRITE
+    return what
 
 
-cdef void consume(World w) noexcept nogil:
-    """Take the next write off the list: it is done."""
-    if w.first_touch < w.always_dirty_count:
-        w.first_touch += 1
+cdef int64_t fault_seen_ns(Incoming *d) noexcept nogil:
+    """Return when the fault thread sees the next fault."""
+    if length(&d.handling) == 0 or d.stuck_row >= 0:
+        return INT64_MAX
+    return max(d.handling.first[d.handling.head], d.fault_thread_ns)
+
+
+cdef int64_t message_ns(Incoming *d) noexcept nogil:
+    """Return when the next message leaves: not before all earlier ones are acknowledged.
+
+    The socket holds a small segment back while another is not acknowledged (Nagle's algorithm).
+    """
+    if length(&d.messages) == 0:
+        return INT64_MAX
+    return max(d.messages.first[d.messages.head], d.acked_ns)
+
+
+cdef void happen(World w, Happening what, int64_t at) noexcept nogil:
+    """Let one thing happen."""
+    cdef Incoming *d = &w.incoming
+    if what == PLACED:
+        place(w, d.in_flight.second[d.in_flight.head], at)
+        d.in_flight.head += 1
+    elif what == PLACED_URGENT:
+        place(w, d.urgent.second[d.urgent.head], at)
+        d.urgent.head += 1
+    elif what == ACCOUNTED:
+        blocktime.end(&d.blocktime, d.accounts.second[d.accounts.head],
+                      at + w.host.clock_phase_ns)
+        d.accounts.head += 1
+    elif what == FAULT_SEEN:
+        faults.see(w, at)
+    elif what == MESSAGE:
+        send_messages(w, at)
     else:
-        w.writer.pop()
+        faults.write(w)
 
 
-cdef int64_t arrive(World w, int64_t until) noexcept nogil:
-    """Place the pages that have arrived by `until`; return when the awaited one came, or -1."""
-    cdef int64_t awaited = -1, page
-    cdef Arrival *batch
-    while w.arrivals_head < w.arrivals_tail and w.arrivals[w.arrivals_head].at_ns <= until:
-        batch = &w.arrivals[w.arrivals_head]
-        for _ in range(batch.pages):
-            page = w.in_flight[w.in_flight_head]
-            w.in_flight_head += 1
-            clear_bit(w.missing, page)
-            if w.faulted and w.fault_page == page:
-                awaited = batch.at_ns
-        w.arrivals_head += 1
-    while w.urgent_in_flight > 0 and w.urgent_at_ns[0] <= until:
-        page = w.urgent_page[0]
-        clear_bit(w.missing, page)
-        if w.faulted and w.fault_page == page:
-            awaited = w.urgent_at_ns[0]
-        w.urgent_in_flight -= 1
-        shift(w.urgent_at_ns, w.urgent_page, w.urgent_in_flight)
-    return awaited
-
-
-cdef void shift(int64_t *at_ns, int64_t *page, int left) noexcept nogil:
-    """Close the gap at the head of a short queue."""
+cdef void place(World w, int64_t page, int64_t at) noexcept nogil:
+    """Put a page where it belongs; whoever waits for it goes on (postcopy_place_page)."""
+    cdef Incoming *d = &w.incoming
+    cdef Vcpu *vcpu
     cdef int index
-    for index in range(left):
-        at_ns[index] = at_ns[index + 1]
-        page[index] = page[index + 1]
+    cdef bint asked = False
+    clear_bit(w.missing, page)
+    if d.waiting == 0:
+        return
+    for index in range(d.vcpus):
+        vcpu = &d.vcpu[index]
+        if vcpu.waits and vcpu.page == page:
+            if vcpu.asked:
+                asked = True
+                faults.cell(w, vcpu.row, faults.PLACED_NS)[0] = at
+            vcpu.waits = False
+            vcpu.free_ns = at + w.host.vcpu_wake_ns
+            d.waiting -= 1
+            d.next_vcpu = -1
+    if asked:
+        push(&d.accounts, at + d.costs.account_ns, page)
 
 
-cdef int64_t next_arrival(World w) noexcept nogil:
-    """Return when the next pages come, on either channel; INT64_MAX if none are on their way."""
-    cdef int64_t first = INT64_MAX
-    if w.arrivals_head < w.arrivals_tail:
-        first = w.arrivals[w.arrivals_head].at_ns
-    if w.urgent_in_flight > 0:
-        first = min(first, w.urgent_at_ns[0])
-    return first
+cdef void say(World w, int64_t at, int64_t what) noexcept nogil:
+    """Have something to say to the source: a PONG, or a request by its row."""
+    push(&w.incoming.messages, at, what)
+    w.incoming.quiet_until_ns = min(w.incoming.quiet_until_ns, at)
 
 
-cdef bint wake(World w, int64_t until) noexcept nogil:
-    """Let the vCPU go on if its page has come by `until`."""
-    cdef int64_t placed = -1
-    cdef int64_t *row
-    while placed < 0 and next_arrival(w) <= until:
-        placed = arrive(w, next_arrival(w))
-    if placed < 0:
-        w.quiet_until_ns = next_arrival(w)
-        return False
-    row = w.faults.new_row()
-    row[0] = w.fault_page
-    row[1] = w.fault_at_ns
-    row[2] = w.fault_request_ns
-    row[3] = w.fault_sent_ns
-    row[4] = placed
-    w.vcpu_free_ns = placed + w.host.vcpu_wake_ns
-    w.faulted = False
-    return True
+cdef void send_messages(World w, int64_t at) noexcept nogil:
+    """Send what has been held back until now, in one segment."""
+    cdef Incoming *d = &w.incoming
+    cdef Queue *messages = &d.messages
+    cdef int64_t arrives = arrival(w, CHANNEL_BACK, at + d.costs.request_ns, REQUEST_BYTES), what
+    while length(messages) > 0 and messages.first[messages.head] <= at:
+        what = messages.second[messages.head]
+        messages.head += 1
+        if what >= 0:
+            faults.cell(w, what, faults.REQUEST_NS)[0] = arrives
+            push(&d.requests, arrives, what)
+        elif what == PONG_PACKAGE_LOADED:
+            w.package_loaded_ns = arrives
+            w.emit_at(arrives, EVENT_SOURCE_RETURN_PATH_THREAD_PONG, PING_PACKAGE_LOADED)
+            w.emit_at(arrives, EVENT_SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED)
+    if d.costs.delayed_ack_ns > 0:
+        expire(d, at - w.net.latency_ns)
+        d.heard_ns = arrives
+        d.unacked = d.interactive
+        d.acked_ns = arrives + w.net.latency_ns
+        if d.unacked:
+            d.acked_ns += d.costs.delayed_ack_ns
 
 
-cdef void fault(World w, int64_t at, int64_t page) noexcept nogil:
-    """Block the vCPU on a missing page and ask the source for it."""
-    w.faulted = True
-    w.fault_page = page
-    w.fault_at_ns = at
-    w.fault_request_ns = arrival(w, CHANNEL_BACK, at + w.host.fault_ns, REQUEST_BYTES)
-    w.fault_sent_ns = -1
-    request(w, w.fault_request_ns, page)
+cdef void expire(Incoming *d, int64_t now) noexcept nogil:
+    """The source's delayed acknowledgement is due: its socket is not interactive after all."""
+    if d.unacked and now >= d.heard_ns + d.costs.delayed_ack_ns:
+        d.unacked = d.interactive = False
 
 
-cdef void request(World w, int64_t arrives, int64_t page) noexcept nogil:
-    """Put a request on its way; with one vCPU at most two are ever open."""
-    if w.requests < MAX_QUEUE:
-        w.request_at_ns[w.requests] = arrives
-        w.request_page[w.requests] = page
-        w.requests += 1
+cdef void acknowledge(World w) noexcept nogil:
+    """Let what the source sends now acknowledge what it has heard.
+
+    A socket that answers soon counts as interactive: it holds later acknowledgements back until
+    it sends again or a timer ends; that ends the mode too (Linux, tcp_event_data_sent and
+    tcp_delack_timer_handler).
+    """
+    cdef Incoming *d = &w.incoming
+    advance(w, w.t)
+    if d.heard_ns < 0 or d.heard_ns > w.t:
+        return
+    expire(d, w.t)
+    if w.t < d.heard_ns + d.costs.delayed_ack_ns:
+        d.interactive = True
+    if d.unacked:
+        d.unacked = False
+        d.acked_ns = min(d.acked_ns, w.t + w.net.latency_ns)
+        d.quiet_until_ns = min(d.quiet_until_ns, d.acked_ns)
 
 
-cdef void ask_again(World w) noexcept nogil:
-    """After recovery: repeat the request that is still open."""
-    if w.faulted:
-        request(w, arrival(w, CHANNEL_BACK, w.t, REQUEST_BYTES), w.fault_page)
+cdef void hear(World w) noexcept nogil:
+    """Let the source take the requests that have come by now."""
+    advance(w, w.t)
+    faults.take_requests(w)
+
+
+cdef void await_package(World w) noexcept nogil:
+    """Let time pass until the source knows that the package is loaded."""
+    while w.package_loaded_ns < 0 and length(&w.incoming.messages) > 0:
+        advance(w, max(w.t, w.incoming.quiet_until_ns))
+    w.t = max(w.t, w.package_loaded_ns)
 
 
 cdef void note_page(World w, int64_t page) noexcept nogil:
     """Remember a page of the write that is being put together."""
-    cdef int64_t *grown
-    cdef int64_t wanted
-    if w.in_flight_tail == w.in_flight_capacity:
-        if w.in_flight_head > w.in_flight_capacity // 2:
-            memmove(w.in_flight, w.in_flight + w.in_flight_head,
-                    <size_t> (w.in_flight_tail - w.in_flight_head) * sizeof(int64_t))
-            w.in_flight_tail -= w.in_flight_head
-            w.in_flight_head = 0
-        else:
-            wanted = 2 * w.in_flight_capacity + 1024
-            grown = <int64_t *> realloc(w.in_flight, <size_t> wanted * sizeof(int64_t))
-            if grown == NULL:
-                w.out_of_memory()
-                return
-            w.in_flight = grown
-            w.in_flight_capacity = wanted
-    w.in_flight[w.in_flight_tail] = page
-    w.in_flight_tail += 1
-    w.batch_pages += 1
+    push(&w.incoming.in_flight, INT64_MAX, page)
+    w.incoming.batch += 1
 
 
-cdef void note_write(World w, int64_t arrives) noexcept nogil:
-    """The write is out and arrives at that time; -1: it failed and its pages are lost."""
-    cdef Arrival *grown
-    cdef int64_t wanted
-    if w.batch_pages == 0:
+cdef void note_write(World w, int64_t last_at, int64_t service_ns) noexcept nogil:
+    """The write is out; its last page is in place at `last_at`, or -1: it failed and is lost."""
+    cdef Incoming *d = &w.incoming
+    cdef int64_t index, at, pages = d.batch, before = 0
+    cdef int64_t first = d.in_flight.tail - pages
+    if pages == 0:
         return
-    if arrives < 0:
-        w.in_flight_tail -= w.batch_pages
-        w.batch_pages = 0
+    d.batch = 0
+    if last_at < 0:
+        d.in_flight.tail -= pages
         return
-    if w.arrivals_tail == w.arrivals_capacity:
-        if w.arrivals_head > w.arrivals_capacity // 2:
-            memmove(w.arrivals, w.arrivals + w.arrivals_head,
-                    <size_t> (w.arrivals_tail - w.arrivals_head) * sizeof(Arrival))
-            w.arrivals_tail -= w.arrivals_head
-            w.arrivals_head = 0
-        else:
-            wanted = 2 * w.arrivals_capacity + 256
-            grown = <Arrival *> realloc(w.arrivals, <size_t> wanted * sizeof(Arrival))
-            if grown == NULL:
-                w.out_of_memory()
-                return
-            w.arrivals = grown
-            w.arrivals_capacity = wanted
-    w.arrivals[w.arrivals_tail].at_ns = arrives
-    w.arrivals[w.arrivals_tail].pages = w.batch_pages
-    w.arrivals_tail += 1
-    w.batch_pages = 0
-    w.quiet_until_ns = min(w.quiet_until_ns, arrives)
+    if first > d.in_flight.head:
+        before = d.in_flight.first[first - 1]
+    for index in range(pages):
+        at = last_at - service_ns * (pages - 1 - index) // pages
+        d.in_flight.first[first + index] = max(at, before)
+    d.quiet_until_ns = min(d.quiet_until_ns, d.in_flight.first[first])
 
 
-cdef void take_requests(World w) noexcept nogil:
-    """Move the requests that have reached the source by now into its queue."""
-    cdef int64_t arrived, page, offset
-    cdef int block
-    advance(w, w.t)
-    while w.requests > 0 and w.request_at_ns[0] <= w.t:
-        arrived = w.request_at_ns[0]
-        page = pop_request(w)
-        block = block_of(w, page)
-        offset = (page - w.block_start[block]) * PAGE_BYTES
-        w.postcopy_requests += 1
-        w.emit_at(arrived, EVENT_MIGRATE_HANDLE_RP_REQ_PAGES, block, offset, PAGE_BYTES)
-        w.emit_at(arrived, EVENT_RAM_SAVE_QUEUE_PAGES, block, offset, PAGE_BYTES)
-        if w.queued < MAX_QUEUE:
-            w.queue[w.queued] = page
-            w.queued += 1
-        if w.faulted and test(w.bmap, page):
-            w.fault_sent_ns = w.t
-
-
-cdef int64_t pop_request(World w) noexcept nogil:
-    """Take the request that reached the source first."""
-    cdef int64_t page = w.request_page[0]
-    w.requests -= 1
-    shift(w.request_at_ns, w.request_page, w.requests)
-    return page
-
-
-cdef void note_urgent(World w, int64_t arrives, int64_t page) noexcept nogil:
+cdef void note_urgent(World w, int64_t at, int64_t page) noexcept nogil:
     """A page is on its way on the second channel."""
-    if w.urgent_in_flight < MAX_QUEUE:
-        w.urgent_at_ns[w.urgent_in_flight] = arrives
-        w.urgent_page[w.urgent_in_flight] = page
-        w.urgent_in_flight += 1
-    w.quiet_until_ns = min(w.quiet_until_ns, arrives)
-
-
-cdef int64_t next_request(World w) noexcept nogil:
-    """Take the oldest request off the queue; -1 if there is none."""
-    cdef int64_t page
-    cdef int index
-    if w.queued == 0:
-        return -1
-    page = w.queue[0]
-    w.queued -= 1
-    for index in range(w.queued):
-        w.queue[index] = w.queue[index + 1]
-    return page
-
-
-cdef int block_of(World w, int64_t page) noexcept nogil:
-    """Return the RAM block that a page belongs to."""
-    cdef int block = 0
-    while page >= w.block_start[block + 1]:
-        block += 1
-    return block
+    push(&w.incoming.urgent, at, page)
+    w.incoming.quiet_until_ns = min(w.incoming.quiet_until_ns, at)
 
 
 cdef void drop_in_flight(World w, int64_t cut) noexcept nogil:
-    """Lose what had not arrived when the link broke at `cut`, and the requests with it."""
+    """Lose what had not arrived when the link broke at `cut`, and all messages with it."""
+    cdef Incoming *d = &w.incoming
     advance(w, cut)
-    arrive(w, cut)
-    w.arrivals_head = w.arrivals_tail = 0
-    w.in_flight_head = w.in_flight_tail = w.batch_pages = 0
-    w.requests = w.queued = w.urgent_in_flight = 0
+    clear(&d.in_flight)
+    clear(&d.urgent)
+    clear(&d.messages)
+    clear(&d.requests)
+    clear(&d.asked)
+    d.batch = 0
+    d.broken = True
+
+
+cdef void go_on(World w) noexcept nogil:
+    """After recovery: repeat every open request, and let the fault thread try again."""
+    cdef Incoming *d = &w.incoming
+    advance(w, w.t)
+    faults.repeat_requests(w)
+    if d.stuck_row >= 0:
+        push(&d.messages, w.t, d.stuck_row)
+    d.acked_ns = 0
+    d.heard_ns = d.stuck_row = -1
+    d.broken = d.unacked = d.interactive = False
+    d.fault_thread_ns = w.t
+    d.quiet_until_ns = min(d.quiet_until_ns, w.t)

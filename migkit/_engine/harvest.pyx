@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from migkit._engine.blocktime cimport account
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport PAGE_BYTES, STATE_COMPLETED
 from migkit._engine.world cimport World
@@ -23,6 +24,7 @@ def recording(World w not None, plan):
         "ram_blocks": tuple(plan.block_names),
         "outcome": STATES[w.state],
         "destination_state": STATES[w.destination_state],
+        "blocktime": account(&w.incoming.blocktime) if plan.postcopy.blocktime else None,
     }
 
 

@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc
 from migkit._engine.bitmap cimport clear_range, set_range, words_for
 from migkit._engine.dirty_map cimport dirty_range, take_marks
 from migkit._engine.channels cimport CHANNELS
+from migkit._engine.incoming cimport Incoming, prepare
 from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
 from migkit._engine.writers import make_writer
 
@@ -21,6 +22,7 @@ cdef World make_world(plan, progress):
     take_blocks(w, plan)
     take_handlers(w, plan.iterables)
     take_timeline(w, plan.timeline)
+    take_incoming(w, plan)
     w.writer = make_writer(plan.workload, plan.workload_lead_ns)
     w.expected_downtime_ms = w.parameters.downtime_limit_ms
     return w
@@ -61,6 +63,23 @@ cdef int take_host(World w, host) except -1:
     return 0
 
 
+cdef int take_incoming(World w, plan) except -1:
+    """Copy what the destination of a postcopy migration costs, and make it."""
+    cdef Incoming *incoming = &w.incoming
+    costs = plan.host.postcopy
+    prepare(incoming, plan.vcpus, plan.postcopy.blocktime_in_ns)
+    incoming.costs.page_ns = costs.page_ns
+    incoming.costs.place_zero_page_ns = costs.place_zero_page_ns
+    incoming.costs.socket_bytes = costs.socket_bytes
+    incoming.costs.socket_wake_bytes = costs.socket_wake_bytes
+    incoming.costs.discard_range_ns = costs.discard_range_ns
+    incoming.costs.listen_ns = costs.listen_ns
+    incoming.costs.request_ns = costs.request_ns
+    incoming.costs.account_ns = costs.account_ns
+    incoming.costs.delayed_ack_ns = costs.delayed_ack_ns
+    return 0
+
+
 cdef int take_options(World w, plan) except -1:
     """Copy rule, capabilities, parameters, link and machine."""
     w.rule_after = plan.rule_after
@@ -70,6 +89,7 @@ cdef int take_options(World w, plan) except -1:
     w.has_return_path = plan.has_return_path
     w.postcopy_preempt = plan.postcopy_preempt
     w.postcopy_page_hint = plan.postcopy_page_hint
+    w.clock_drawn = plan.postcopy.clock_drawn
     w.auto_converge = plan.auto_converge
     w.pause_before_switchover = plan.pause_before_switchover
     w.detect_zero_pages = plan.detect_zero_pages

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from migkit._engine cimport decisions, network, postcopy, preempt, savevm, switchover, timeline
 from migkit._engine.draws cimport counter, high_half
+from migkit._engine.incoming cimport lost
 from migkit._engine.intake cimport make_world
 from migkit._engine.stream cimport over_budget, put
 from migkit._engine.sync cimport bitmap_sync, timer_sync
@@ -45,6 +46,8 @@ def run(plan, progress=None):
         setup(w)
         while not w.finished and not w.interrupted:
             turn(w)
+    if lost(&w.incoming):
+        raise MemoryError("no memory for the pages that are on their way")
     for failure in (w.failure, w.writer.failure):
         if failure is not None:
             raise failure

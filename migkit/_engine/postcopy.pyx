@@ -8,24 +8,22 @@ from migkit._engine cimport (
 )
 from migkit._engine.bitmap cimport count, next_run
 from migkit._engine.dirty_map cimport mark_all
-from migkit._engine.channels cimport CHANNEL_BACK, CHANNEL_MAIN
+from migkit._engine.channels cimport CHANNEL_MAIN
 from migkit._engine.network cimport arrival
+from migkit._engine.incoming cimport PONG, PONG_PACKAGE_LOADED
 from migkit._engine.stream cimport flush, put
 from migkit._engine.sync cimport bitmap_sync
 from migkit._engine.types cimport (
     CHECKPOINT_DOWNTIME_END, CHECKPOINT_ITERABLE_SAVED, CHECKPOINT_NON_ITERABLE_SAVED,
     EVENT_POSTCOPY_PAUSE_CONTINUED, EVENT_POSTCOPY_PAUSE_RETURN_PATH, EVENT_POSTCOPY_START,
     EVENT_POSTCOPY_START_SET_RUN, EVENT_QEMU_SAVEVM_SEND_PACKAGED, EVENT_SAVEVM_COMMAND_SEND,
-    EVENT_SAVEVM_SEND_PING, EVENT_SOURCE_RETURN_PATH_THREAD_PONG,
-    EVENT_SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED, STATE_POSTCOPY_ACTIVE,
-    STATE_POSTCOPY_DEVICE, STATE_POSTCOPY_PAUSED, STATE_POSTCOPY_RECOVER,
-    STATE_POSTCOPY_RECOVER_SETUP, SYNC_POSTCOPY,
+    EVENT_SAVEVM_SEND_PING, STATE_POSTCOPY_ACTIVE, STATE_POSTCOPY_DEVICE, STATE_POSTCOPY_PAUSED,
+    STATE_POSTCOPY_RECOVER, STATE_POSTCOPY_RECOVER_SETUP, SYNC_POSTCOPY,
 )
 from migkit._engine.world cimport World
 
 cdef enum:
     RANGES_PER_DISCARD = 12
-    PONG_BYTES = 8
     PING_IN_PACKAGE = 3
     PING_PACKAGE_LOADED = 0x42
 
@@ -49,12 +47,13 @@ cdef void start(World w) noexcept nogil:
         restart_sweep(w)
         send_discards(w)
         savevm.ping(w, 2)
+        destination.say(w, arrived_ns(w), PONG)
     send_package(w)
     if w.error:
         switchover.fail(w)
         return
     switchover.checkpoint(w, CHECKPOINT_DOWNTIME_END)
-    w.downtime_ms = w.now_ms() - switchover.downtime_start_ms(w)
+    w.downtime_ms = decisions.blackout_ms(w.t - w.downtime_start_ns, into_ms_ns(w))
     if w.postcopy_ram:
         savevm.ping(w, 4)
     w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_postcopy_bandwidth)
@@ -63,6 +62,17 @@ cdef void start(World w) noexcept nogil:
     else:
         w.set_state(STATE_POSTCOPY_ACTIVE)
     w.destination_state = STATE_POSTCOPY_ACTIVE
+
+
+cdef int64_t into_ms_ns(World w) noexcept nogil:
+    """Return how far into a millisecond the clock was when the guest stopped.
+
+    Nobody knows unless it was drawn. From the middle, the blackout comes out as the likelier of
+    its two values.
+    """
+    if not w.clock_drawn:
+        return 500_000
+    return (w.downtime_start_ns + w.host.clock_phase_ns) % 1_000_000
 
 
 cdef void restart_sweep(World w) noexcept nogil:
@@ -92,12 +102,18 @@ cdef void send_discards(World w) noexcept nogil:
 cdef void send_discard(World w, int block, int64_t ranges) noexcept nogil:
     """Send one discard command."""
     savevm.command(w, savevm.POSTCOPY_RAM_DISCARD, 3 + w.block_name_bytes[block] + 16 * ranges)
+    w.incoming.discarded_ns = arrived_ns(w) + ranges * w.incoming.costs.discard_range_ns
     w.t += w.host.discard_command_ns
+
+
+cdef int64_t arrived_ns(World w) noexcept nogil:
+    """Return when the destination comes to what was sent now: after all discards before it."""
+    return max(max(w.t, w.drain_end) + w.net.latency_ns, w.incoming.discarded_ns)
 
 
 cdef void send_package(World w) noexcept nogil:
     """Build the package of device states in memory, then send it; both count as transferred."""
-    cdef int64_t blob = savevm.COMMAND_HEADER_BYTES + w.device_state_bytes, loaded
+    cdef int64_t blob = savevm.COMMAND_HEADER_BYTES + w.device_state_bytes
     w.emit(EVENT_SAVEVM_COMMAND_SEND, savevm.POSTCOPY_LISTEN, 0)
     w.t += w.host.package_ns
     switchover.checkpoint(w, CHECKPOINT_NON_ITERABLE_SAVED)
@@ -113,12 +129,24 @@ cdef void send_package(World w) noexcept nogil:
     savevm.command(w, savevm.PACKAGED, 4)
     put(w, blob)
     flush(w)
-    loaded = arrival(w, CHANNEL_MAIN, max(w.t, w.drain_end), blob) + w.host.package_load_ns
-    destination.start(w, loaded)
-    w.package_loaded_ns = arrival(w, CHANNEL_BACK, loaded, PONG_BYTES)
+    hand_over(w, blob)
+
+
+cdef void hand_over(World w, int64_t blob) noexcept nogil:
+    """Load the package at the destination: its listen thread takes over, the guest runs.
+
+    The listen thread answers ping 4 at once, the main thread ping 0x42 before it starts the guest.
+    """
+    cdef int64_t sent = arrival(w, CHANNEL_MAIN, max(w.t, w.drain_end), blob)
+    cdef int64_t arrived = max(sent, w.incoming.discarded_ns)
+    cdef int64_t listens = arrived + w.incoming.costs.listen_ns
+    cdef int64_t loaded = max(listens, arrived + w.host.package_load_ns)
+    w.drain_end = listens - w.net.latency_ns
+    destination.start(w, listens, loaded)
     if w.has_return_path:
-        w.emit_at(w.package_loaded_ns, EVENT_SOURCE_RETURN_PATH_THREAD_PONG, PING_PACKAGE_LOADED)
-        w.emit_at(w.package_loaded_ns, EVENT_SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED)
+        destination.say(w, listens, PONG)
+    if w.has_return_path and w.has_postcopy_device:
+        destination.say(w, loaded, PONG_PACKAGE_LOADED)
 
 
 cdef int64_t packed_ping(World w, int64_t value) noexcept nogil:
@@ -132,8 +160,9 @@ cdef void leave_device_state(World w, int64_t pending) noexcept nogil:
     """Go from postcopy-device to postcopy-active once the destination has loaded the package."""
     if w.state != STATE_POSTCOPY_DEVICE:
         return
-    if decisions.postcopy_device_over(w.t >= w.package_loaded_ns, pending):
-        w.t = max(w.t, w.package_loaded_ns)
+    destination.advance(w, w.t)
+    if decisions.postcopy_device_over(0 <= w.package_loaded_ns <= w.t, pending):
+        destination.await_package(w)
         w.set_state(STATE_POSTCOPY_ACTIVE)
 
 
@@ -195,4 +224,4 @@ cdef void recover(World w) noexcept nogil:
     w.set_state(STATE_POSTCOPY_ACTIVE)
     w.destination_state = STATE_POSTCOPY_ACTIVE
     w.emit(EVENT_POSTCOPY_PAUSE_CONTINUED)
-    destination.ask_again(w)
+    destination.go_on(w)

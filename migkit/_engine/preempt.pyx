@@ -8,13 +8,14 @@ from libc.stdint cimport int64_t
 
 from migkit._engine.bitmap cimport clear_bit, test
 from migkit._engine.channels cimport CHANNEL_URGENT
-from migkit._engine.destination cimport advance, block_of, note_urgent, pop_request
+from migkit._engine.destination cimport advance, note_urgent
+from migkit._engine.faults cimport PAGE, SENT_NS, announce, block_of, cell
 from migkit._engine.network cimport arrival, round_trip_ns
+from migkit._engine.queues cimport Queue, length
 from migkit._engine.stream cimport RECORD_HEADER_BYTES, count_ram_bytes
 from migkit._engine.timeline cimport cut_before
 from migkit._engine.types cimport (
-    EVENT_MIGRATE_HANDLE_RP_REQ_PAGES, EVENT_POSTCOPY_PREEMPT_NEW_CHANNEL,
-    EVENT_POSTCOPY_PREEMPT_SEND_HOST_PAGE, EVENT_RAM_SAVE_QUEUE_PAGES, PAGE_BYTES,
+    EVENT_POSTCOPY_PREEMPT_NEW_CHANNEL, EVENT_POSTCOPY_PREEMPT_SEND_HOST_PAGE, PAGE_BYTES,
 )
 from migkit._engine.world cimport World
 
@@ -39,35 +40,35 @@ cdef bint open_channel(World w) noexcept nogil:
 cdef void serve(World w) noexcept nogil:
     """Let the return path's thread answer every request that has come by now."""
     cdef int64_t until, cut, arrived
+    cdef Queue *requests = &w.incoming.requests
     if not w.postcopy_preempt or not w.in_postcopy():
         return
     cut = cut_before(w, w.t)
     until = w.t if cut < 0 else cut
     advance(w, until)
-    while w.requests > 0 and w.request_at_ns[0] <= until:
-        arrived = w.request_at_ns[0]
-        answer(w, arrived, pop_request(w))
+    while length(requests) > 0 and requests.first[requests.head] <= until:
+        arrived = requests.first[requests.head]
+        requests.head += 1
+        answer(w, arrived, requests.second[requests.head - 1])
         advance(w, until)
 
 
-cdef void answer(World w, int64_t arrived, int64_t page) noexcept nogil:
+cdef void answer(World w, int64_t arrived, int64_t row) noexcept nogil:
     """Send a requested page unless the background stream has taken it already."""
+    cdef int64_t page = cell(w, row, PAGE)[0]
     cdef int block = block_of(w, page)
-    cdef int64_t index = page - w.block_start[block]
-    w.postcopy_requests += 1
-    w.emit_at(arrived, EVENT_MIGRATE_HANDLE_RP_REQ_PAGES, block, index * PAGE_BYTES, PAGE_BYTES)
-    w.emit_at(arrived, EVENT_RAM_SAVE_QUEUE_PAGES, block, index * PAGE_BYTES, PAGE_BYTES)
-    w.emit_at(arrived, EVENT_POSTCOPY_PREEMPT_SEND_HOST_PAGE, block, index)
+    announce(w, row, arrived)
+    w.emit_at(arrived, EVENT_POSTCOPY_PREEMPT_SEND_HOST_PAGE, block, page - w.block_start[block])
     if not test(w.bmap, page):
         return
-    send(w, arrived, block, page)
+    cell(w, row, SENT_NS)[0] = send(w, arrived, block, page)
     if w.postcopy_page_hint and w.hint_page < 0:
         w.hint_block = block
         w.hint_page = page + 1
 
 
-cdef void send(World w, int64_t arrived, int block, int64_t page) noexcept nogil:
-    """Write one record on the second channel, flushed by itself."""
+cdef int64_t send(World w, int64_t arrived, int block, int64_t page) noexcept nogil:
+    """Write one record on the second channel, flushed by itself; return when it is out."""
     cdef int64_t count = RECORD_HEADER_BYTES, cost_ns, service_ns, sent
     clear_bit(w.bmap, page)
     w.dirty_pages -= 1
@@ -77,7 +78,7 @@ cdef void send(World w, int64_t arrived, int block, int64_t page) noexcept nogil
     if test(w.zero, page):
         w.zero_pages += 1
         count += 1
-        cost_ns, service_ns = w.host.zero_page_ns, w.host.destination_zero_page_ns
+        cost_ns, service_ns = w.host.zero_page_ns, w.incoming.costs.place_zero_page_ns
     else:
         w.normal_pages += 1
         count += PAGE_BYTES
@@ -86,9 +87,8 @@ cdef void send(World w, int64_t arrived, int block, int64_t page) noexcept nogil
     w.urgent_free_ns = sent
     count_ram_bytes(w, count)
     w.transferred += count
-    if w.faulted and w.fault_page == page:
-        w.fault_sent_ns = sent
     carry(w, sent, count, service_ns, page)
+    return sent
 
 
 cdef void carry(

@@ -8,9 +8,11 @@ from libc.stdint cimport int64_t
 
 from migkit._engine.bitmap cimport clear_bit, take, test
 from migkit._engine.decisions cimport pass_time_over
-from migkit._engine.destination cimport block_of, next_request, note_page, take_requests
+from migkit._engine.destination cimport hear, note_page
 from migkit._engine.dirty_map cimport end_of_stretch, find_next_dirty
+from migkit._engine.faults cimport PAGE, SENT_NS, block_of, cell, next_request
 from migkit._engine.preempt cimport serve
+from migkit._engine.queues cimport length
 from migkit._engine.stream cimport (
     RECORD_HEADER_BYTES, count_ram_bytes, flush, over_budget, pages_to_flush, put, put_page,
     put_pages, put_records, records_to_flush,
@@ -34,7 +36,7 @@ cdef int64_t iterate(World w) noexcept nogil:
     Returns 1 when a whole sweep found nothing dirty (ram_save_iterate).
     """
     cdef int64_t started = w.t, steps = 0, done = 0, sent
-    while not over_budget(w) or w.queued > 0:
+    while not over_budget(w) or requested(w):
         if w.error or w.interrupted:
             break
         sent = find_and_save_run(w, 1 + (-steps & (CLOCK_STEPS - 1)))
@@ -52,6 +54,14 @@ cdef int64_t iterate(World w) noexcept nogil:
         count_ram_bytes(w, END_OF_SECTION_BYTES)
         flush(w)
     return done
+
+
+cdef bint requested(World w) noexcept nogil:
+    """Whether the destination has asked for something: that is served beyond the budget."""
+    if not w.in_postcopy() or w.postcopy_preempt:
+        return False
+    hear(w)
+    return length(&w.incoming.asked) > 0
 
 
 cdef void complete(World w) noexcept nogil:
@@ -117,17 +127,19 @@ cdef int take_hint(World w, int64_t *page) noexcept nogil:
 
 cdef int64_t requested_page(World w) noexcept nogil:
     """Next page that the destination asked for and that is still dirty, or -1."""
-    cdef int64_t page, offset
+    cdef int64_t page, offset, row
     cdef int block
-    take_requests(w)
+    hear(w)
     while True:
-        page = next_request(w)
-        if page < 0:
+        row = next_request(w)
+        if row < 0:
             return -1
+        page = cell(w, row, PAGE)[0]
         block = block_of(w, page)
         offset = (page - w.block_start[block]) * PAGE_BYTES
         if test(w.bmap, page):
             w.emit(EVENT_GET_QUEUED_PAGE, block, offset, page)
+            cell(w, row, SENT_NS)[0] = w.t
             return page
         w.emit(EVENT_GET_QUEUED_PAGE_NOT_DIRTY, block, offset, page)
 
@@ -186,7 +198,7 @@ cdef int64_t save_one(World w, int block, int64_t page) noexcept nogil:
         note_page(w, page)
     if test(w.zero, page):
         w.t += w.host.zero_page_ns
-        w.batch_service_ns += w.host.destination_zero_page_ns
+        w.batch_service_ns += zero_page_service_ns(w)
         w.zero_pages += 1
         count_ram_bytes(w, header + 1)
         put(w, header + 1)
@@ -202,9 +214,9 @@ cdef int64_t save_one(World w, int block, int64_t page) noexcept nogil:
 
 cdef int64_t page_cost_ns(World w) noexcept nogil:
     """Return what the source needs for a page; after the first sweep they lie scattered."""
-    if w.swept and not w.in_postcopy():
-        return w.host.sparse_page_ns
-    return w.host.normal_page_ns
+    if w.in_postcopy():
+        return w.incoming.costs.page_ns
+    return w.host.sparse_page_ns if w.swept else w.host.normal_page_ns
 
 
 cdef int64_t page_service_ns(World w) noexcept nogil:
@@ -212,3 +224,10 @@ cdef int64_t page_service_ns(World w) noexcept nogil:
     if w.in_postcopy():
         return w.host.place_page_ns
     return w.host.destination_page_ns if w.swept else w.host.first_touch_page_ns
+
+
+cdef int64_t zero_page_service_ns(World w) noexcept nogil:
+    """Return what the destination needs for a zero page; in postcopy each is put in place."""
+    if w.in_postcopy():
+        return w.incoming.costs.place_zero_page_ns
+    return w.host.destination_zero_page_ns

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 
 from migkit._engine.channels cimport CHANNEL_MAIN
 from migkit._engine.decisions cimport rate_exceeded
-from migkit._engine.destination cimport note_write
+from migkit._engine.destination cimport acknowledge, note_write
 from migkit._engine.network cimport arrival
 from migkit._engine.timeline cimport apply, cut_before
 from migkit._engine.types cimport PAGE_BYTES
@@ -89,7 +89,7 @@ cdef void flush(World w) noexcept nogil:
     w.buffer_used = w.vector_entries = w.pending_bytes = w.batch_service_ns = 0
     w.tail_is_buffer = False
     if count == 0 or w.error:
-        note_write(w, -1)
+        note_write(w, -1, 0)
         return
     write(w, count, service_ns)
 
@@ -102,19 +102,39 @@ cdef void write(World w, int64_t count, int64_t service_ns) noexcept nogil:
     if w.link_bandwidth > 0:
         service_ns = max(service_ns, count * 1_000_000_000 // w.link_bandwidth)
     drain_end = max(w.t, w.drain_end) + service_ns
-    accepted = max(w.t, drain_end - service_ns * w.send_buffer_bytes // count)
+    accepted = accepted_ns(w, drain_end, service_ns, count)
     cut = cut_before(w, accepted)
     if cut >= 0:
         w.t = max(w.t, cut)
         w.cut_ns = cut
         w.error = True
     if w.error:
-        note_write(w, -1)
+        note_write(w, -1, 0)
         return
     w.t = accepted
     w.drain_end = drain_end
     w.transferred += count
-    note_write(w, arrival(w, CHANNEL_MAIN, drain_end, count) if w.batch_pages else drain_end)
+    if w.incoming.batch > 0:
+        note_write(w, arrival(w, CHANNEL_MAIN, drain_end, count), service_ns)
+    acknowledge(w)
+
+
+cdef int64_t accepted_ns(
+    World w, int64_t drain_end, int64_t service_ns, int64_t count
+) noexcept nogil:
+    """Return when the sockets have taken the last byte.
+
+    In postcopy the stream never rests: the kernel lets the sockets grow, and a writer that had to
+    wait goes on when a good part of the send buffer is free (sk_stream_write_space), not a page.
+    """
+    cdef int64_t room = w.send_buffer_bytes, accepted
+    if not w.in_postcopy():
+        return max(w.t, drain_end - service_ns * room // count)
+    room = max(room, w.incoming.costs.socket_bytes)
+    accepted = drain_end - service_ns * room // count
+    if accepted > w.t:
+        accepted += service_ns * min(room, w.incoming.costs.socket_wake_bytes) // count
+    return max(w.t, accepted)
 
 
 cdef void count_ram_bytes(World w, int64_t count) noexcept nogil:

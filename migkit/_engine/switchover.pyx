@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 from migkit._engine cimport decisions, savevm, timeline
 from migkit._engine.channels cimport CHANNEL_BACK, CHANNEL_MAIN
+from migkit._engine.destination cimport hear
 from migkit._engine.guest cimport resume, stop
 from migkit._engine.network cimport arrival
 from migkit._engine.preempt cimport serve
@@ -128,6 +129,7 @@ cdef void close_return_path(World w, int64_t destination_ns) noexcept nogil:
     else:
         w.t = shut
         serve(w)
+        hear(w)
         w.emit(EVENT_SOURCE_RETURN_PATH_THREAD_SHUT, 0)
     w.emit(EVENT_MIGRATION_RETURN_PATH_END_AFTER, 0)
 

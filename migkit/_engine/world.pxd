@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.channels cimport Channels
+from migkit._engine.incoming cimport Incoming
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport EVENT_COUNT
 from migkit._engine.writers cimport Writer
@@ -12,7 +13,6 @@ from migkit._engine.writers cimport Writer
 cdef enum:
     MAX_BLOCKS = 64
     MAX_HANDLERS = 32
-    MAX_QUEUE = 16
     POLL_WORK = 1 << 20     # page steps between two looks at Ctrl-C
 
 
@@ -86,17 +86,12 @@ cdef struct TimelineItem:
     int64_t loss
 
 
-cdef struct Arrival:        # a write on its way to the destination (postcopy only)
-    int64_t at_ns
-    int64_t pages
-
-
 cdef class World:
     # inputs
     cdef Host host
     cdef Parameters parameters
     cdef bint rule_after, has_postcopy_device, postcopy_ram, postcopy_possible, has_return_path
-    cdef bint postcopy_preempt, postcopy_page_hint
+    cdef bint postcopy_preempt, postcopy_page_hint, clock_drawn
     cdef bint auto_converge, pause_before_switchover, detect_zero_pages, cpu_throttle_tailslow
     cdef int64_t throttle_trigger_threshold, cpu_throttle_initial, cpu_throttle_increment
     cdef int64_t max_cpu_throttle, machine_name_bytes, device_state_bytes, vmdesc_bytes
@@ -154,24 +149,12 @@ cdef class World:
     cdef int64_t guest_run_ns, guest_mark_ns, guest_progress_ns
     cdef Writer writer
     # destination
-    cdef int64_t destination_runs_ns, package_loaded_ns, vcpu_free_ns, first_touch
-    cdef bint faulted
-    cdef int64_t fault_page, fault_at_ns, fault_request_ns, fault_sent_ns
-    cdef int64_t quiet_until_ns     # nothing happens at the destination before this
-    cdef Arrival *arrivals
-    cdef int64_t arrivals_head, arrivals_tail, arrivals_capacity
-    cdef int64_t *in_flight
-    cdef int64_t in_flight_head, in_flight_tail, in_flight_capacity, batch_pages
-    cdef int64_t request_at_ns[MAX_QUEUE]
-    cdef int64_t request_page[MAX_QUEUE]
-    cdef int64_t queue[MAX_QUEUE]
-    cdef int requests, queued
+    cdef int64_t destination_runs_ns, package_loaded_ns
+    cdef Incoming incoming
     cdef int64_t postcopy_requests
     # postcopy's second channel
     cdef int64_t first_pong_ns, urgent_free_ns, urgent_drain_end
-    cdef int64_t urgent_at_ns[MAX_QUEUE]
-    cdef int64_t urgent_page[MAX_QUEUE]
-    cdef int urgent_in_flight, urgent_last_block, hint_block
+    cdef int urgent_last_block, hint_block
     cdef int64_t hint_page          # where the background sweep goes on; -1: where it was
     # recording
     cdef int64_t event_ns[EVENT_COUNT]

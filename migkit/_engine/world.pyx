@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free
 
 from migkit._engine.dirty_map cimport free_marks
+from migkit._engine.incoming cimport discard
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport (
     EVENT_COUNT, EVENT_MIGRATE_SET_STATE, MAX_ARGUMENTS,
@@ -30,7 +31,7 @@ cdef class World:
         self.iterations = Table(11)
         self.rounds = Table(12)
         self.windows = Table(6)
-        self.faults = Table(5)
+        self.faults = Table(6)
         for event in range(EVENT_COUNT):
             self.event_ns[event] = -1
 
@@ -44,8 +45,7 @@ cdef class World:
         free(self.timeline)
         free(self.always_dirty)
         free(self.limiter_late)
-        free(self.arrivals)
-        free(self.in_flight)
+        discard(&self.incoming)
 
     cdef int64_t now_ms(self) noexcept nogil:
         """Read the millisecond clock the way QEMU does: truncated."""

@@ -160,6 +160,14 @@ def completed_downtime_ms(downtime_ms: int, downtime_start_ms: int, end_ms: int)
     return downtime_ms if downtime_ms != 0 else end_ms - downtime_start_ms
 
 
+def blackout_ms(blackout_ns: int, into_ms_ns: int) -> int:
+    """Downtime stored when postcopy starts: a difference of the truncated millisecond clock.
+
+    `into_ms_ns` is how far into a millisecond the clock was when the guest stopped.
+    """
+    return (into_ms_ns + blackout_ns) // 1_000_000
+
+
 def rate_limit_max(bandwidth: int) -> int:
     """Bytes a window may send at ``bandwidth`` bytes/s; 0 = unlimited (migration_rate_set)."""
     return bandwidth // WINDOWS_PER_S

@@ -1,149 +1,193 @@
 """The destination of a postcopy migration: a guest that runs into missing pages.
 
-One vCPU runs the workload's writes in order. A write to a page that has not arrived is a fault: a
-request goes back to the source and the vCPU waits; missed time is caught up afterwards, a write
-after the other (migration/postcopy-ram.c; the guest is that of the captures' README).
+The vCPUs share the workload's writes. A write to a page that has not arrived is a fault: the fault
+thread asks the source for the page, the vCPU waits, and catches up afterwards, a write after the
+other (migration/postcopy-ram.c). Things happen here in order of time: pages come into place and
+are accounted, faults are seen, messages leave, vCPUs write.
 """
 
 from __future__ import annotations
 
-from migkit.oracle.codes import Event
-from migkit.oracle.network import Channel, arrival
-from migkit.oracle.world import PAGE_BYTES, World
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 
-PAGE, FAULT, REQUEST, SENT = range(4)
+from migkit.oracle import faults
+from migkit.oracle.codes import Event
+from migkit.oracle.incoming import PLACED_NS, PONG_PACKAGE_LOADED, REQUEST_NS
+from migkit.oracle.network import Channel, arrival
+from migkit.oracle.world import World
+
 REQUEST_BYTES = 16
+Happening = tuple[int, Callable[[], object]]
 
 
 def start(w: World, runs_at: int) -> None:
-    """Start the guest on the destination at `runs_at`; what is dirty at the source is missing."""
+    """Run the guest from `runs_at` on; what is dirty at the source is missing here."""
     w.missing = bytearray(w.bmap)
     w.destination_runs_ns = runs_at
-    w.vcpu_free_ns = runs_at
-    w.first_touches = list(w.plan.always_dirty_pages)
+    for vcpu in w.incoming.vcpus:
+        vcpu.free_ns = runs_at
 
 
 def advance(w: World, until: int) -> None:
-    """Run arrivals and the vCPU's writes, in order, up to `until`."""
-    if w.destination_runs_ns < 0 or w.destination_runs_ns > until:
+    """Let everything happen that happens here up to `until`."""
+    if w.destination_runs_ns < 0:
         return
-    while True:
-        if w.vcpu_fault is not None and not wake(w, horizon(w, until)):
+    while (found := next_happening(w)) is not None:
+        at, happen = found
+        if at > horizon(w, until):
             return
-        at, page = next_write(w)
-        if at < 0 or at > until:
-            return
-        arrive(w, at)
-        if w.missing[page]:
-            fault(w, at, page)
-        else:
-            consume(w)
-            w.vcpu_free_ns = at
+        happen()
 
 
 def horizon(w: World, until: int) -> int:
-    """Return how far the waiting vCPU can be followed: with preempt, to its request's answer."""
-    if w.plan.postcopy_preempt and w.requests:
-        return min(until, w.requests[0][0])
+    """Return how far one can see: with preempt, a request is answered as soon as it arrives."""
+    if w.plan.postcopy_preempt and w.incoming.requests:
+        return min(until, w.incoming.requests[0][0])
     return until
 
 
-def next_write(w: World) -> tuple[int, int]:
-    """Return when the vCPU writes next and to which page; (-1, -1) if never."""
-    if w.first_touches:
-        return w.vcpu_free_ns, w.first_touches[0]
-    due = w.writer.peek()
-    if due is None:
-        return -1, -1
-    program_ns, page = due
-    at = w.destination_runs_ns + program_ns - w.guest_progress_ns
-    return max(at, w.vcpu_free_ns + w.plan.host.guest_write_ns), page
+def next_happening(w: World) -> Happening | None:
+    """Return when the next thing happens, and what it is; of several at once, the first here."""
+    d = w.incoming
+    found: list[Happening] = [
+        (arrivals[0][0], partial(place, w, arrivals))
+        for arrivals in (d.in_flight, d.urgent)
+        if arrivals
+    ]
+    if d.accounts:
+        found.append((d.accounts[0][0], partial(account, w)))
+    if d.handling and d.stuck is None:
+        at = max(d.handling[0][0], d.fault_thread_ns)
+        found.append((at, partial(faults.see, w, at)))
+    if d.messages:
+        # The socket holds a small segment back while another is not acknowledged (Nagle).
+        at = max(d.messages[0][0], d.acked_ns)
+        found.append((at, partial(send_messages, w, at)))
+    writes = faults.next_write(w)
+    if writes is not None:
+        found.append((writes[0], partial(faults.write, w, *writes)))
+    return min(found, key=lambda happening: happening[0], default=None)
 
 
-def consume(w: World) -> None:
-    """Take the next write off the list: it is done."""
-    if w.first_touches:
-        w.first_touches.pop(0)
-    else:
-        w.writer.pop()
-
-
-def arrive(w: World, until: int) -> int:
-    """Place the pages that have arrived by `until`; return when the awaited one came, or -1."""
-    awaited = -1
-    while w.in_flight and w.in_flight[0][0] <= until:
-        at, pages = w.in_flight.popleft()
-        for page in pages:
-            awaited = place(w, at, page, awaited)
-    while w.urgent_in_flight and w.urgent_in_flight[0][0] <= until:
-        at, page = w.urgent_in_flight.popleft()
-        awaited = place(w, at, page, awaited)
-    return awaited
-
-
-def place(w: World, at: int, page: int, awaited: int) -> int:
-    """Put a page where it belongs; return `at` if the vCPU waits for it, else `awaited`."""
+def place(w: World, arrivals: deque[tuple[int, int]]) -> None:
+    """Put a page where it belongs; whoever waits for it goes on (postcopy_place_page)."""
+    at, page = arrivals.popleft()
     w.missing[page] = 0
-    if w.vcpu_fault is not None and w.vcpu_fault[PAGE] == page:
-        return at
-    return awaited
+    asked = False
+    for vcpu in w.incoming.vcpus:
+        if vcpu.waits and vcpu.page == page:
+            if vcpu.asked:
+                asked = True
+                vcpu.row[PLACED_NS] = at
+            vcpu.waits = False
+            vcpu.free_ns = at + w.plan.host.vcpu_wake_ns
+    if asked:
+        w.incoming.accounts.append((at + w.incoming.costs.account_ns, page))
 
 
-def next_arrival(w: World) -> int:
-    """Return when the next pages come, on either channel, or -1."""
-    heads = [queue[0][0] for queue in (w.in_flight, w.urgent_in_flight) if queue]
-    return min(heads, default=-1)
+def account(w: World) -> None:
+    """Account the vCPUs that waited for a page."""
+    at, page = w.incoming.accounts.popleft()
+    w.incoming.blocktime.end(page, at + w.plan.host.clock_phase_ns)
 
 
-def wake(w: World, until: int) -> bool:
-    """Let the vCPU go on if its page has come by `until`."""
-    placed = -1
-    while placed < 0 and 0 <= next_arrival(w) <= until:
-        placed = arrive(w, next_arrival(w))
-    if placed < 0 or w.vcpu_fault is None:
-        return False
-    page, faulted, requested, sent = w.vcpu_fault
-    w.tables["faults"].append((page, faulted, requested, sent, placed))
-    w.vcpu_free_ns = placed + w.plan.host.vcpu_wake_ns
-    w.vcpu_fault = None
-    return True
+def say(w: World, at: int, what: int) -> None:
+    """Have something to say to the source: a PONG."""
+    w.incoming.messages.append((at, what))
 
 
-def fault(w: World, at: int, page: int) -> None:
-    """Block the vCPU on a missing page and ask the source for it."""
-    arrives = arrival(w, Channel.BACK, at + w.plan.host.fault_ns, REQUEST_BYTES)
-    w.vcpu_fault = [page, at, arrives, -1]
-    w.requests.append((arrives, page))
+def send_messages(w: World, at: int) -> None:
+    """Send what has been held back until now, in one segment."""
+    d = w.incoming
+    arrives = arrival(w, Channel.BACK, at + d.costs.request_ns, REQUEST_BYTES)
+    while d.messages and d.messages[0][0] <= at:
+        _, what = d.messages.popleft()
+        if isinstance(what, list):
+            what[REQUEST_NS] = arrives
+            d.requests.append((arrives, what))
+        elif what == PONG_PACKAGE_LOADED:
+            w.package_loaded_ns = arrives
+            w.emit(Event.SOURCE_RETURN_PATH_THREAD_PONG, 0x42, at=arrives)
+            w.emit(Event.SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED, at=arrives)
+    if d.costs.delayed_ack_ns > 0:
+        expire(w, at - w.latency_ns)
+        d.heard_ns = arrives
+        d.unacked = d.interactive
+        d.acked_ns = arrives + w.latency_ns
+        if d.unacked:
+            d.acked_ns += d.costs.delayed_ack_ns
 
 
-def take_requests(w: World) -> None:
-    """Move the requests that have reached the source by now into its queue."""
+def expire(w: World, now: int) -> None:
+    """Let the source's delayed acknowledgement go: its socket is not interactive after all."""
+    d = w.incoming
+    if d.unacked and now >= d.heard_ns + d.costs.delayed_ack_ns:
+        d.unacked = d.interactive = False
+
+
+def acknowledge(w: World) -> None:
+    """Let what the source sends now acknowledge what it has heard.
+
+    A socket that answers soon counts as interactive: it holds later acknowledgements back until
+    it sends again or a timer ends; that ends the mode too (Linux, tcp_event_data_sent and
+    tcp_delack_timer_handler).
+    """
+    d = w.incoming
     advance(w, w.t)
-    while w.requests and w.requests[0][0] <= w.t:
-        arrived, page = w.requests.popleft()
-        block = block_of(w, page)
-        offset = (page - w.block_start[block]) * PAGE_BYTES
-        w.postcopy_requests += 1
-        w.emit(Event.MIGRATE_HANDLE_RP_REQ_PAGES, block, offset, PAGE_BYTES, at=arrived)
-        w.emit(Event.RAM_SAVE_QUEUE_PAGES, block, offset, PAGE_BYTES, at=arrived)
-        w.queue.append(page)
-        if w.vcpu_fault is not None and w.bmap[page]:
-            w.vcpu_fault[SENT] = w.t
+    if d.heard_ns < 0 or d.heard_ns > w.t:
+        return
+    expire(w, w.t)
+    if w.t < d.heard_ns + d.costs.delayed_ack_ns:
+        d.interactive = True
+    if d.unacked:
+        d.unacked = False
+        d.acked_ns = min(d.acked_ns, w.t + w.latency_ns)
 
 
-def block_of(w: World, page: int) -> int:
-    """Return the RAM block that a page belongs to."""
-    block = 0
-    while page >= w.block_start[block + 1]:
-        block += 1
-    return block
+def hear(w: World) -> None:
+    """Let the source take the requests that have come by now."""
+    advance(w, w.t)
+    faults.take_requests(w)
+
+
+def await_package(w: World) -> None:
+    """Let time pass until the source knows that the package is loaded."""
+    while w.package_loaded_ns < 0 and w.incoming.messages:
+        found = next_happening(w)
+        assert found is not None
+        advance(w, max(w.t, found[0]))
+    w.t = max(w.t, w.package_loaded_ns)
+
+
+def note_write(w: World, pages: list[int], last_at: int, service_ns: int) -> None:
+    """Note a write: its last page is in place at `last_at`, the others evenly before it."""
+    in_flight = w.incoming.in_flight
+    before = in_flight[-1][0] if in_flight else 0
+    for index, page in enumerate(pages):
+        behind = service_ns * (len(pages) - 1 - index) // len(pages)
+        in_flight.append((max(last_at - behind, before), page))
 
 
 def drop_in_flight(w: World, cut: int) -> None:
-    """Lose what had not arrived when the link broke at `cut`, and the requests with it."""
+    """Lose what had not arrived when the link broke at `cut`, and all messages with it."""
+    d = w.incoming
     advance(w, cut)
-    arrive(w, cut)
-    w.in_flight.clear()
-    w.urgent_in_flight.clear()
-    w.requests.clear()
-    w.queue.clear()
+    for lost in (d.in_flight, d.urgent, d.messages, d.requests, d.asked):
+        lost.clear()
+    d.broken = True
+
+
+def go_on(w: World) -> None:
+    """After recovery: repeat every open request, and let the fault thread try again."""
+    d = w.incoming
+    advance(w, w.t)
+    faults.repeat_requests(w)
+    if d.stuck is not None:
+        d.messages.append((w.t, d.stuck))
+    d.acked_ns = 0
+    d.heard_ns = -1
+    d.stuck = None
+    d.broken = d.unacked = d.interactive = False
+    d.fault_thread_ns = w.t

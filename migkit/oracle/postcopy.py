@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migkit.oracle import decisions, destination, network, preempt, savevm, switchover, timeline
 from migkit.oracle.codes import Checkpoint, Event, State, SyncReason
+from migkit.oracle.incoming import PONG, PONG_PACKAGE_LOADED
 from migkit.oracle.network import Channel, arrival, round_trip_ns
 from migkit.oracle.ram import END_OF_SECTION_BYTES
 from migkit.oracle.stream import flush, put
@@ -11,7 +12,6 @@ from migkit.oracle.sync import bitmap_sync
 from migkit.oracle.world import World
 
 RANGES_PER_DISCARD = 12
-PONG_BYTES = 8
 
 
 def start(w: World) -> None:
@@ -34,18 +34,30 @@ def start(w: World) -> None:
         w.last_seen_block, w.last_page, w.last_sent_block = 0, 0, -1
         send_discards(w)
         savevm.ping(w, 2)
+        destination.say(w, arrived_ns(w), PONG)
     send_package(w)
     if w.error:
         switchover.fail(w)
         return
     switchover.checkpoint(w, Checkpoint.DOWNTIME_END)
-    w.downtime_ms = w.now_ms() - switchover.downtime_start_ms(w)
+    w.downtime_ms = decisions.blackout_ms(w.t - w.downtime_start_ns, into_ms_ns(w))
     if w.plan.postcopy_ram:
         savevm.ping(w, 4)
     w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-postcopy-bandwidth"])
     waits = w.plan.has_postcopy_device and w.plan.has_return_path
     w.set_state(State.POSTCOPY_DEVICE if waits else State.POSTCOPY_ACTIVE)
     w.destination_state = State.POSTCOPY_ACTIVE
+
+
+def into_ms_ns(w: World) -> int:
+    """Return how far into a millisecond the clock was when the guest stopped.
+
+    Nobody knows unless it was drawn. From the middle, the blackout comes out as the likelier of
+    its two values.
+    """
+    if not w.plan.postcopy.clock_drawn:
+        return 500_000
+    return (w.downtime_start_ns + w.plan.host.clock_phase_ns) % 1_000_000
 
 
 def end_of_section(w: World) -> int:
@@ -68,8 +80,15 @@ def send_discards(w: World) -> None:
         while runs > 0:
             ranges = min(runs, RANGES_PER_DISCARD)
             savevm.command(w, savevm.POSTCOPY_RAM_DISCARD, 3 + id_bytes + 16 * ranges)
+            dropped_ns = ranges * w.plan.host.postcopy.discard_range_ns
+            w.incoming.discarded_ns = arrived_ns(w) + dropped_ns
             w.t += w.plan.host.discard_command_ns
             runs -= ranges
+
+
+def arrived_ns(w: World) -> int:
+    """Return when the destination comes to what was sent now: after all discards before it."""
+    return max(max(w.t, w.drain_end) + w.latency_ns, w.incoming.discarded_ns)
 
 
 def send_package(w: World) -> None:
@@ -89,20 +108,26 @@ def send_package(w: World) -> None:
     w.transferred += blob  # the memory file counts too (qemu-file.c)
     w.emit(Event.QEMU_SAVEVM_SEND_PACKAGED)
     savevm.command(w, savevm.PACKAGED, 4)
-    put_blob(w, blob)
-    arrives = arrival(w, Channel.MAIN, max(w.t, w.drain_end), blob)
-    loaded = arrives + w.plan.host.package_load_ns
-    destination.start(w, loaded)
-    w.package_loaded_ns = arrival(w, Channel.BACK, loaded, PONG_BYTES)
-    if w.plan.has_return_path:
-        w.emit(Event.SOURCE_RETURN_PATH_THREAD_PONG, 0x42, at=w.package_loaded_ns)
-        w.emit(Event.SOURCE_RETURN_PATH_THREAD_POSTCOPY_PACKAGE_LOADED, at=w.package_loaded_ns)
-
-
-def put_blob(w: World, blob: int) -> None:
-    """Send the package in one piece."""
     put(w, blob)
     flush(w)
+    hand_over(w, blob)
+
+
+def hand_over(w: World, blob: int) -> None:
+    """Load the package at the destination: its listen thread takes over, the guest runs.
+
+    The listen thread answers ping 4 at once, the main thread ping 0x42 before it starts the guest.
+    """
+    sent = arrival(w, Channel.MAIN, max(w.t, w.drain_end), blob)
+    arrived = max(sent, w.incoming.discarded_ns)
+    listens = arrived + w.plan.host.postcopy.listen_ns
+    loaded = max(listens, arrived + w.plan.host.package_load_ns)
+    w.drain_end = listens - w.latency_ns
+    destination.start(w, loaded)
+    if w.plan.has_return_path:
+        destination.say(w, listens, PONG)
+    if w.plan.has_return_path and w.plan.has_postcopy_device:
+        destination.say(w, loaded, PONG_PACKAGE_LOADED)
 
 
 def package_pings(w: World) -> list[int]:
@@ -117,8 +142,9 @@ def leave_device_state(w: World, pending: int) -> None:
     """Go from postcopy-device to postcopy-active once the destination has loaded the package."""
     if w.state != State.POSTCOPY_DEVICE:
         return
-    if decisions.postcopy_device_over(w.t >= w.package_loaded_ns, pending):
-        w.t = max(w.t, w.package_loaded_ns)
+    destination.advance(w, w.t)
+    if decisions.postcopy_device_over(0 <= w.package_loaded_ns <= w.t, pending):
+        destination.await_package(w)
         w.set_state(State.POSTCOPY_ACTIVE)
 
 
@@ -176,6 +202,4 @@ def recover(w: World) -> None:
     w.set_state(State.POSTCOPY_ACTIVE)
     w.destination_state = State.POSTCOPY_ACTIVE
     w.emit(Event.POSTCOPY_PAUSE_CONTINUED)
-    if w.vcpu_fault is not None:
-        asked = arrival(w, Channel.BACK, w.t, destination.REQUEST_BYTES)
-        w.requests.append((asked, w.vcpu_fault[destination.PAGE]))
+    destination.go_on(w)

@@ -6,8 +6,9 @@ queue of the main channel, no batch, no limiter lies between. Its pages count in
 
 from __future__ import annotations
 
-from migkit.oracle import destination, timeline
+from migkit.oracle import destination, faults, timeline
 from migkit.oracle.codes import Event
+from migkit.oracle.incoming import PAGE, SENT_NS
 from migkit.oracle.network import Channel, arrival, round_trip_ns
 from migkit.oracle.stream import count_ram_bytes
 from migkit.oracle.world import PAGE_BYTES, World
@@ -38,30 +39,29 @@ def serve(w: World) -> None:
     cut = timeline.cut_before(w, w.t)
     until = w.t if cut < 0 else cut
     destination.advance(w, until)
-    while w.requests and w.requests[0][0] <= until:
-        arrived, page = w.requests.popleft()
-        answer(w, arrived, page)
+    requests = w.incoming.requests
+    while requests and requests[0][0] <= until:
+        arrived, row = requests.popleft()
+        answer(w, arrived, row)
         destination.advance(w, until)
 
 
-def answer(w: World, arrived: int, page: int) -> None:
+def answer(w: World, arrived: int, row: list[int]) -> None:
     """Send a requested page unless the background stream has taken it already."""
-    block = destination.block_of(w, page)
+    page = row[PAGE]
+    block = faults.block_of(w, page)
     index = page - w.block_start[block]
-    w.postcopy_requests += 1
-    request = (block, index * PAGE_BYTES, PAGE_BYTES)
-    w.emit(Event.MIGRATE_HANDLE_RP_REQ_PAGES, *request, at=arrived)
-    w.emit(Event.RAM_SAVE_QUEUE_PAGES, *request, at=arrived)
+    faults.announce(w, row, arrived)
     w.emit(Event.POSTCOPY_PREEMPT_SEND_HOST_PAGE, block, index, at=arrived)
     if not w.bmap[page]:
         return
-    send(w, arrived, block, page)
+    row[SENT_NS] = send(w, arrived, block, page)
     if w.plan.postcopy_page_hint and w.hint_page < 0:
         w.hint_block, w.hint_page = block, page + 1
 
 
-def send(w: World, arrived: int, block: int, page: int) -> None:
-    """Write one record on the second channel, flushed by itself."""
+def send(w: World, arrived: int, block: int, page: int) -> int:
+    """Write one record on the second channel, flushed by itself; return when it is out."""
     host = w.plan.host
     w.bmap[page] = 0
     w.dirty_pages -= 1
@@ -72,7 +72,7 @@ def send(w: World, arrived: int, block: int, page: int) -> None:
     if w.plan.detect_zero_pages and not w.normal[page]:
         w.zero_pages += 1
         count += 1
-        cost_ns, service_ns = host.zero_page_ns, host.destination_zero_page_ns
+        cost_ns, service_ns = host.zero_page_ns, host.postcopy.place_zero_page_ns
     else:
         w.normal_pages += 1
         count += PAGE_BYTES
@@ -81,9 +81,8 @@ def send(w: World, arrived: int, block: int, page: int) -> None:
     w.urgent_free_ns = sent
     count_ram_bytes(w, count)
     w.transferred += count
-    if w.vcpu_fault is not None and w.vcpu_fault[destination.PAGE] == page:
-        w.vcpu_fault[destination.SENT] = sent
     carry(w, sent, count, service_ns, page)
+    return sent
 
 
 def carry(w: World, sent: int, count: int, service_ns: int, page: int) -> None:
@@ -94,7 +93,7 @@ def carry(w: World, sent: int, count: int, service_ns: int, page: int) -> None:
         if w.drain_end > sent:
             w.drain_end += wire_ns
     w.urgent_drain_end = max(sent, w.urgent_drain_end) + service_ns
-    w.urgent_in_flight.append((arrival(w, Channel.URGENT, w.urgent_drain_end, count), page))
+    w.incoming.urgent.append((arrival(w, Channel.URGENT, w.urgent_drain_end, count), page))
 
 
 def take_hint(w: World) -> tuple[int, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination, preempt
+from migkit.oracle import decisions, destination, faults, preempt
 from migkit.oracle.codes import Event, SyncReason
+from migkit.oracle.incoming import PAGE, SENT_NS
 from migkit.oracle.stream import count_ram_bytes, flush, put, put_page, rate_exceeded
 from migkit.oracle.sync import bitmap_sync
 from migkit.oracle.world import PAGE_BYTES, World
@@ -18,7 +19,7 @@ def iterate(w: World) -> int:
     Returns 1 when a whole sweep found nothing dirty (ram_save_iterate).
     """
     started, steps, done = w.t, 0, 0
-    while not rate_exceeded(w) or w.queue:
+    while not rate_exceeded(w) or requested(w):
         if w.error:
             break
         if not find_and_save_page(w):
@@ -34,6 +35,14 @@ def iterate(w: World) -> int:
         count_ram_bytes(w, END_OF_SECTION_BYTES)
         flush(w)
     return done
+
+
+def requested(w: World) -> bool:
+    """Whether the destination has asked for something: that is served beyond the budget."""
+    if not w.in_postcopy or w.plan.postcopy_preempt:
+        return False
+    destination.hear(w)
+    return bool(w.incoming.asked)
 
 
 def complete(w: World) -> None:
@@ -56,9 +65,9 @@ def find_and_save_page(w: World) -> int:
     preempt.serve(w)
     (block, page), wrapped = preempt.take_hint(w), False
     while True:
-        requested = requested_page(w)
-        if requested >= 0:
-            block, page = destination.block_of(w, requested), requested
+        asked = requested_page(w)
+        if asked >= 0:
+            block, page = faults.block_of(w, asked), asked
             break
         end = w.block_start[block + 1]
         page = w.bmap.find(1, page, end)
@@ -84,13 +93,15 @@ def requested_page(w: World) -> int:
     """Next page that the destination asked for and that is still dirty, or -1."""
     if not w.in_postcopy or w.plan.postcopy_preempt:
         return -1
-    destination.take_requests(w)
-    while w.queue:
-        page = w.queue.popleft()
-        block = destination.block_of(w, page)
+    destination.hear(w)
+    while w.incoming.asked:
+        row = w.incoming.asked.popleft()
+        page = row[PAGE]
+        block = faults.block_of(w, page)
         offset = (page - w.block_start[block]) * PAGE_BYTES
         if w.bmap[page]:
             w.emit(Event.GET_QUEUED_PAGE, block, offset, page)
+            row[SENT_NS] = w.t
             return page
         w.emit(Event.GET_QUEUED_PAGE_NOT_DIRTY, block, offset, page)
     return -1
@@ -106,10 +117,10 @@ def save_page(w: World, block: int, page: int) -> None:
         header += 1 + w.plan.block_id_bytes[block]
         w.last_sent_block = block
     if w.in_postcopy:
-        w.batch_pages.append(page)
+        w.incoming.batch.append(page)
     if w.plan.detect_zero_pages and not w.normal[page]:
         w.t += host.zero_page_ns
-        w.batch_service_ns += host.destination_zero_page_ns
+        w.batch_service_ns += zero_page_service_ns(w)
         w.zero_pages += 1
         count_ram_bytes(w, header + 1)
         put(w, header + 1)
@@ -125,7 +136,9 @@ def save_page(w: World, block: int, page: int) -> None:
 def page_cost_ns(w: World) -> int:
     """Return what the source needs for a page; after the first sweep they lie scattered."""
     host = w.plan.host
-    return host.sparse_page_ns if w.swept and not w.in_postcopy else host.normal_page_ns
+    if w.in_postcopy:
+        return host.postcopy.page_ns
+    return host.sparse_page_ns if w.swept else host.normal_page_ns
 
 
 def page_service_ns(w: World) -> int:
@@ -134,3 +147,9 @@ def page_service_ns(w: World) -> int:
     if w.in_postcopy:
         return host.place_page_ns
     return host.destination_page_ns if w.swept else host.first_touch_page_ns
+
+
+def zero_page_service_ns(w: World) -> int:
+    """Return what the destination needs for a zero page; in postcopy each is put in place."""
+    host = w.plan.host
+    return host.postcopy.place_zero_page_ns if w.in_postcopy else host.destination_zero_page_ns

@@ -21,6 +21,7 @@ def recording(w: World) -> dict[str, Any]:
     out["ram_blocks"] = tuple(w.plan.block_names)
     out["outcome"] = state_name(w.state)
     out["destination_state"] = state_name(w.destination_state)
+    out["blocktime"] = w.incoming.blocktime.account() if w.plan.postcopy.blocktime else None
     return out
 
 

@@ -6,7 +6,7 @@ when the 32 KiB buffer is full, when the vector has 64 entries, and when somebod
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, timeline
+from migkit.oracle import decisions, destination, timeline
 from migkit.oracle.network import Channel, arrival
 from migkit.oracle.world import PAGE_BYTES, World
 
@@ -45,10 +45,9 @@ def put_page(w: World) -> None:
 def flush(w: World) -> None:
     """Write what is pending; blocks while the socket buffer is full (qemu_fflush)."""
     count, service = w.pending_bytes, w.batch_service_ns
-    pages = w.batch_pages
+    pages, w.incoming.batch = w.incoming.batch, []
     w.buffer_used = w.vector_entries = w.pending_bytes = w.batch_service_ns = 0
     w.tail_is_buffer = False
-    w.batch_pages = []
     if count == 0 or w.error:
         return
     write(w, count, service, pages)
@@ -61,8 +60,7 @@ def write(w: World, count: int, service_ns: int, pages: list[int]) -> None:
     if w.link_bandwidth > 0:
         service_ns = max(service_ns, count * 1_000_000_000 // w.link_bandwidth)
     drain_end = max(w.t, w.drain_end) + service_ns
-    room_ns = service_ns * w.plan.send_buffer_bytes // count
-    accepted = max(w.t, drain_end - room_ns)
+    accepted = accepted_ns(w, drain_end, service_ns, count)
     cut = timeline.cut_before(w, accepted)
     if cut >= 0:
         w.t = max(w.t, cut)
@@ -74,7 +72,25 @@ def write(w: World, count: int, service_ns: int, pages: list[int]) -> None:
     w.drain_end = drain_end
     w.transferred += count
     if pages:
-        w.in_flight.append((arrival(w, Channel.MAIN, drain_end, count), pages))
+        at = arrival(w, Channel.MAIN, drain_end, count)
+        destination.note_write(w, pages, at, service_ns)
+    destination.acknowledge(w)
+
+
+def accepted_ns(w: World, drain_end: int, service_ns: int, count: int) -> int:
+    """Return when the sockets have taken the last byte.
+
+    In postcopy the stream never rests: the kernel lets the sockets grow, and a writer that had to
+    wait goes on when a good part of the send buffer is free (sk_stream_write_space), not a page.
+    """
+    room, costs = w.plan.send_buffer_bytes, w.plan.host.postcopy
+    if not w.in_postcopy:
+        return max(w.t, drain_end - service_ns * room // count)
+    room = max(room, costs.socket_bytes)
+    accepted = drain_end - service_ns * room // count
+    if accepted > w.t:
+        accepted += service_ns * min(room, costs.socket_wake_bytes) // count
+    return max(w.t, accepted)
 
 
 def count_ram_bytes(w: World, count: int) -> None:

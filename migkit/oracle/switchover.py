@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, guest, preempt, ram, savevm, timeline
+from migkit.oracle import decisions, destination, guest, preempt, ram, savevm, timeline
 from migkit.oracle.codes import Checkpoint, Event, State
 from migkit.oracle.network import Channel, arrival
 from migkit.oracle.stream import flush, put
@@ -113,6 +113,7 @@ def close_return_path(w: World, destination_ns: int) -> None:
     else:
         w.t = shut
         preempt.serve(w)
+        destination.hear(w)
         w.emit(Event.SOURCE_RETURN_PATH_THREAD_SHUT, 0)
     w.emit(Event.MIGRATION_RETURN_PATH_END_AFTER, 0)
 

@@ -6,10 +6,10 @@ QEMU keeps the same things in ``MigrationState``, ``RAMState``, ``QEMUFile`` and
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from migkit.oracle.codes import Event, State
+from migkit.oracle.incoming import Incoming
 from migkit.oracle.writers import make_writer
 from migkit.schema import RECORDING
 
@@ -46,7 +46,7 @@ class World:
         self.complete_entry_ns = -1
         self.postcopy_pages = 0
         self.events: list[tuple[int, ...]] = []
-        self.tables: dict[str, list[tuple[int, ...]]] = {name: [] for name in RECORDING}
+        self.tables: dict[str, list[Any]] = {name: [] for name in RECORDING}
 
     def _init_stream(self) -> None:
         self.buffer_used = 0
@@ -56,7 +56,6 @@ class World:
         self.transferred = 0  # written: what the limiter, the window and query-migrate see
         self.error = False
         self.batch_service_ns = 0  # what the pending bytes will cost the destination
-        self.batch_pages: list[int] = []  # postcopy: pages among the pending bytes
         self.drain_end = 0  # when the destination will have digested all that was written
         self.link_bandwidth = self.plan.link_bandwidth_bytes_per_s
         self.cut_ns = -1
@@ -129,7 +128,6 @@ class World:
         self.throttle_sleep_end_ns = 0  # end of the sleep before that tick
         self.timer_ns = -1
         self.timer_previous_count = 0
-        self.queue: deque[int] = deque()
         self.postcopy_requests = 0
 
     def _init_guest(self) -> None:
@@ -141,15 +139,10 @@ class World:
 
     def _init_destination(self) -> None:
         self.missing = bytearray()  # 1 = the destination has not got this page
-        self.in_flight: deque[tuple[int, list[int]]] = deque()
+        self.incoming = Incoming(self.plan)
         self.destination_runs_ns = -1
         self.package_loaded_ns = -1
-        self.vcpu_free_ns = 0
-        self.first_touches: list[int] = []  # pages the guest writes before anything else
-        self.vcpu_fault: list[int] | None = None  # page, fault, request, sent times
-        self.requests: deque[tuple[int, int]] = deque()  # arrival time at the source, page
         self.first_pong_ns = 0
-        self.urgent_in_flight: deque[tuple[int, int]] = deque()  # on the second channel
         self.urgent_free_ns = 0  # when the thread that answers requests is done
         self.urgent_drain_end = 0
         self.urgent_last_block = -1

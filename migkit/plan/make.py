@@ -10,6 +10,7 @@ from migkit.errors import NotSimulatedError
 from migkit.phased_workloads import Phases
 from migkit.plan.draw import drawn
 from migkit.plan.network import Network, link_changes
+from migkit.plan.postcopy import PostcopyPlan
 from migkit.plan.record import Plan
 from migkit.schema import EVENT_CODES, STATES
 from migkit.timeline import COMMANDS
@@ -65,6 +66,7 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
         **_guest_fields(scenario.guest),
         **_workload_fields(scenario),
         **_capability_fields(scenario),
+        postcopy=_postcopy(scenario, replicate is not None),
         **_parameter_fields(scenario),
         timeline=_timeline(scenario.timeline, scenario.link),
         iterables=tuple(
@@ -156,6 +158,14 @@ def _capability_fields(scenario: Scenario) -> dict[str, Any]:
         "pause_before_switchover": "pause-before-switchover" in on,
         "auto_converge": "auto-converge" in on,
     }
+
+
+def _postcopy(scenario: Scenario, clock_drawn: bool) -> PostcopyPlan:
+    return PostcopyPlan(
+        blocktime="postcopy-blocktime" in scenario.capabilities,
+        blocktime_in_ns=version_numbers(scenario.qemu_version) >= (10, 1),
+        clock_drawn=clock_drawn,
+    )
 
 
 def _parameter_fields(scenario: Scenario) -> dict[str, Any]:

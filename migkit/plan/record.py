@@ -11,6 +11,7 @@ from typing import Any
 
 from migkit.host import HostProfile
 from migkit.plan.network import Network
+from migkit.plan.postcopy import PostcopyPlan
 from migkit.workloads import Workload
 
 __all__ = ["Plan"]
@@ -46,6 +47,8 @@ class Plan:
     postcopy_preempt, postcopy_page_hint : bool
         Whether requested pages go out on a channel of their own, and whether the background
         sweep goes on behind them: since 10.1, so not with the older rule.
+    postcopy : PostcopyPlan
+        What the destination accounts.
     detect_zero_pages : bool
         Whether zero pages are looked for.
     postcopy_ram, postcopy_possible, has_return_path, pause_before_switchover, auto_converge : bool
@@ -100,6 +103,7 @@ class Plan:
     has_return_path: bool
     postcopy_preempt: bool
     postcopy_page_hint: bool
+    postcopy: PostcopyPlan
     pause_before_switchover: bool
     auto_converge: bool
     max_bandwidth_bytes_per_s: int

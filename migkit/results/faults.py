@@ -38,6 +38,7 @@ class _Fault:
     request_ns: int = UNKNOWN
     sent_ns: int = UNKNOWN
     placed_ns: int = UNKNOWN
+    vcpu: int = UNKNOWN
 
 
 def faults_frame(source: EventLog | None, dest: EventLog | None) -> pd.DataFrame:
@@ -75,13 +76,24 @@ def _asked(log: EventLog) -> list[_Fault]:
     waiting: dict[int, deque[_Fault]] = defaultdict(deque)
     for address, fault in zip(log.column(event, "hva").tolist(), faults, strict=True):
         waiting[address // _PAGE_BYTES].append(fault)
+    _add_vcpus(log, waiting)
     placed = "postcopy_blocktime_end"
     ends = zip(log.column(placed, "addr").tolist(), log.times(placed).tolist(), strict=True)
     for address, time in ends:
-        queue = waiting.get(address // _PAGE_BYTES)
-        if queue:
-            queue.popleft().placed_ns = time
+        for fault in waiting.pop(address // _PAGE_BYTES, ()):
+            fault.placed_ns = time
     return faults
+
+
+def _add_vcpus(log: EventLog, waiting: dict[int, deque[_Fault]]) -> None:
+    """Tell which vCPU waits; the accounting says so right after the request."""
+    begun = "postcopy_blocktime_begin"
+    pages = (log.column(begun, "addr") // _PAGE_BYTES).tolist()
+    left = {page: deque(faults) for page, faults in waiting.items()}
+    for page, vcpu in zip(pages, log.column(begun, "cpu").tolist(), strict=True):
+        queue = left.get(page)
+        if queue:
+            queue.popleft().vcpu = vcpu if vcpu >= 0 else UNKNOWN
 
 
 def _heard(log: EventLog, asked: list[_Fault]) -> list[_Fault]:

@@ -237,6 +237,7 @@ FAULTS: Final = (
         "the page is in place",
         "trace postcopy_blocktime_end (destination)",
     ),
+    Column("vcpu", "Int64", "", "the vCPU that waits", "trace postcopy_blocktime_begin (cpu)"),
 )
 """One row for each page the destination asked for in postcopy."""
 

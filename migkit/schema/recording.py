@@ -44,6 +44,6 @@ RECORDING: Final = {
         "switchover_bandwidth_bytes_per_ms",
         "threshold_size_bytes",
     ),
-    "faults": ("page", "fault_ns", "request_ns", "sent_ns", "placed_ns"),
+    "faults": ("page", "fault_ns", "request_ns", "sent_ns", "placed_ns", "vcpu"),
 }
 """Table to columns: a row a pass, a dirty-bitmap sync, a 100 ms window, a page fault."""

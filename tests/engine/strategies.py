@@ -18,6 +18,7 @@ from migkit.scenario import Scenario
 from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform
 from tests.engine.link_strategies import contentions, link_arguments, links
+from tests.engine.postcopy_strategies import postcopy_costs
 
 PAGE_BYTES = 4096
 COST_FIELDS = tuple(
@@ -39,6 +40,7 @@ def hosts(draw: st.DrawFn) -> HostProfile:
     odd["normal_page_ns"] = draw(st.integers(1, 60_000))
     odd["sparse_page_ns"] = draw(st.integers(1, 60_000))
     odd["place_page_ns"] = draw(st.integers(1, 60_000))
+    odd["postcopy"] = draw(postcopy_costs())
     odd["noise"] = Noise(
         limiter_late_ns=draw(st.sampled_from(((), ((), (0, 1, 9_000_000)), ((2_500_000,),)))),
         workload_lead_shift_ns=draw(st.sampled_from(((), (-1_000_000, 3_000_000)))),
@@ -146,6 +148,7 @@ def plans(draw: st.DrawFn) -> Plan:
     names = [
         *(["postcopy-ram"] if postcopy else []),
         *(["postcopy-preempt"] if postcopy and draw(st.booleans()) else []),
+        *(["postcopy-blocktime"] if postcopy and draw(st.booleans()) else []),
         *(["pause-before-switchover"] if pause else []),
         *(["return-path"] if draw(st.booleans()) else []),
         *(["auto-converge"] if draw(st.booleans()) else []),

@@ -36,6 +36,7 @@ BY_NAME = {
     "switchover_ack": flags, "vm_running": flags, "acked": flags, "package_loaded": flags,
     "now_ms": numbers, "start_ms": numbers, "end_ms": numbers, "last_sync_ms": numbers,
     "downtime_ms": numbers, "downtime_start_ms": numbers, "elapsed_ns": numbers,
+    "blackout_ns": st.integers(0, 2**62), "into_ms_ns": st.integers(0, 999_999),
     "transferred": numbers, "time_spent_ms": durations, "transfer_time_ms": numbers,
     "avail_switchover_bandwidth": numbers | st.just(0), "downtime_limit_ms": numbers,
     "dirty_pages_rate": numbers, "dirty_bytes_last_sync": numbers,

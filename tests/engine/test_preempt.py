@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,12 @@ def one_block(*, preempt: bool = True, **values: Any) -> Plan:
     )
 
 
+def at_once(plan: Plan) -> Plan:
+    """The same with a transport that holds nothing back for an acknowledgement."""
+    costs = dataclasses.replace(plan.host.postcopy, delayed_ack_ns=0)
+    return dataclasses.replace(plan, host=dataclasses.replace(plan.host, postcopy=costs))
+
+
 def times(recording: dict, event: str) -> np.ndarray:
     """Return when events of one name were recorded."""
     events = recording["events"]
@@ -57,15 +64,15 @@ def asked_and_sent(recording: dict) -> np.ndarray:
 
 @ENGINES
 def test_a_request_is_answered_past_limiter_and_backlog(run: Run) -> None:
-    """Fault, link, one page, link, placing: 123,800 ns; without preempt, up to a whole window."""
-    plan = one_block()
+    """Request, link, one page, link, placing: 83,400 ns; without preempt, up to a whole window."""
+    plan = at_once(one_block())
     host = plan.host
     recording = run(plan)
     faults = recording["faults"]
     sent = asked_and_sent(recording)
     latency = (faults["placed_ns"] - faults["fault_ns"])[sent]
     by_hand = (
-        host.fault_ns
+        host.postcopy.request_ns
         + 2 * plan.link_latency_ns
         + host.normal_page_ns
         + host.write_ns
@@ -73,7 +80,7 @@ def test_a_request_is_answered_past_limiter_and_backlog(run: Run) -> None:
     )
     assert sent.sum() > 50
     assert (latency == by_hand).all()
-    vanilla = run(one_block(preempt=False))["faults"]
+    vanilla = run(at_once(one_block(preempt=False)))["faults"]
     assert np.median(vanilla["placed_ns"] - vanilla["fault_ns"]) > 100 * by_hand
 
 
@@ -183,9 +190,12 @@ def test_a_paused_migration_recovers_with_a_channel_of_its_own(run: Run) -> None
 def test_recorded_preempt_run_is_met() -> None:
     """The recorded run: precopy bytes exact, postcopy bytes and total time within a hundredth."""
     recorded = datasets.load_capture("postcopy-preempt")
-    twin = simulate(Scenario.from_capture(datasets.capture_folder("postcopy-preempt")))
+    folder = datasets.capture_folder("postcopy-preempt")
+    twin = simulate(Scenario.from_capture(folder))
     real, ours = recorded.summary["ram"], twin.summary["ram"]
     assert ours["precopy-bytes"] == real["precopy-bytes"]
     assert ours["postcopy-bytes"] == pytest.approx(real["postcopy-bytes"], rel=0.001)
-    assert twin.summary["total-time"] == pytest.approx(recorded.summary["total-time"], rel=0.01)
+    again = json.loads((folder / "repeats.json").read_text())
+    totals = [recorded.summary["total-time"], *(run["total_time_ms"] for run in again)]
+    assert twin.summary["total-time"] == pytest.approx(np.median(totals), rel=0.01)
     assert np.median(twin.faults["placed_ns"] - twin.faults["fault_ns"]) < 1_000_000
