@@ -1,6 +1,6 @@
 """The guest as the source's RAM code sees it: RAM blocks, and which of their pages hold data.
 
-A page is either zero or not when migration starts; what is in it does not matter. The six blocks
+A page is either zero or not when migration starts; what is in it, `Content` says. The six blocks
 and the pages that firmware and boot tables fill are those of QEMU's machine ``pc``
 (hw/i386/pc.c, pc_memory_init); blocks are scanned in the order of `Guest.ram_blocks`
 (migration/ram.c, find_dirty_block).
@@ -11,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 import operator
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from migkit.content import Content
 from migkit.errors import InputError
 from migkit.ram_block import PAGE_BYTES, RamBlock, check_memory
 from migkit.units import format_bytes
@@ -61,6 +62,8 @@ class Guest:
     vcpus : int
         How many vCPUs it has, 1..1024. They share the workload's writes: write number n, counted
         from 0 when migration begins, is made by vCPU n modulo `vcpus`.
+    content : Content
+        What its pages with data hold when migration starts.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class Guest:
     ram_blocks: tuple[RamBlock, ...]
     always_dirty_pages: tuple[int, ...] = ()
     vcpus: int = 1
+    content: Content = field(default_factory=Content)
 
     def __post_init__(self) -> None:
         """Check that the blocks belong to the memory."""
@@ -87,6 +91,10 @@ class Guest:
         object.__setattr__(self, "always_dirty_pages", tuple(sorted(self.always_dirty_pages)))
         object.__setattr__(self, "vcpus", _checked_vcpus(self.vcpus))
         self._check_blocks()
+        if not isinstance(self.content, Content):
+            raise InputError.of(
+                f"content {self.content!r}", "not a Content", "use Content.parse('random')"
+            )
         pages = self.memory_bytes // PAGE_BYTES
         for page in self.always_dirty_pages:
             if not 0 <= page < pages:

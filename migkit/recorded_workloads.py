@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from migkit.errors import WorkloadError
-from migkit.workloads import Workload, check_rate
+from migkit.workload_checks import check_rate
+from migkit.workloads import Workload
 
 __all__ = ["Callback", "RecordedPages", "RecordedRate", "recorded_from_file"]
 

@@ -18,6 +18,7 @@ from migkit.ram_block import RamBlock
 from migkit.scenario import Scenario
 from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Sequential, Uniform, Workload
+from migkit.writes import Writes
 
 __all__ = ["SCENARIO_FILE", "scenario_of_capture"]
 
@@ -100,7 +101,8 @@ def _workload(values: Mapping[str, Any]) -> Workload:
         for name in ("hot_pages", "hot_percent")
         if values["pattern"] == "hotcold"
     }
-    return _PATTERNS[values["pattern"]](generator="xorshift32", **common, **hot)
+    kind = _PATTERNS[values["pattern"]]
+    return kind(generator="xorshift32", writes=Writes.parse("count"), **common, **hot)
 
 
 def _guest(values: Mapping[str, Any], workload: Workload) -> Guest:

@@ -13,6 +13,7 @@ import numpy as np
 
 from migkit.atomic import write_text
 from migkit.capabilities import Capabilities
+from migkit.content import Content
 from migkit.contention import Contention
 from migkit.errors import MigkitError, ScenarioError, StorageError, did_you_mean
 from migkit.guest import Guest
@@ -28,6 +29,7 @@ from migkit.scenario import Scenario
 from migkit.scenario_text import build_from
 from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform, Workload, Zipf
+from migkit.writes import Writes
 
 __all__ = ["FORMAT", "read_scenario", "scenario_from_dict", "scenario_to_dict", "write_scenario"]
 
@@ -65,7 +67,7 @@ def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
     return {
         "format": FORMAT,
         **fields,
-        "guest": _plain(scenario.guest),
+        "guest": {**_plain(scenario.guest), "content": str(scenario.guest.content)},
         "workload": _workload_to_dict(scenario.workload),
         "capabilities": scenario.capabilities.to_qmp(),
         "parameters": scenario.parameters.to_qmp(changed_only=True),
@@ -122,7 +124,9 @@ def _exact(values: Mapping[str, Any]) -> Scenario:
 
 def _guest(values: Mapping[str, Any]) -> Guest:
     blocks = [record(RamBlock, row, "RAM block", ScenarioError) for row in values["ram_blocks"]]
-    return record(Guest, {**values, "ram_blocks": tuple(blocks)}, "guest", ScenarioError)
+    content = Content.parse(values.get("content", str(Content())))
+    fields = {**values, "ram_blocks": tuple(blocks), "content": content}
+    return record(Guest, fields, "guest", ScenarioError)
 
 
 def _workload_to_dict(spec: Workload) -> dict[str, Any]:
@@ -131,6 +135,7 @@ def _workload_to_dict(spec: Workload) -> dict[str, Any]:
             "workload: a Python function", "it cannot be written to a file", "record its pages"
         )
     values = {item.name: getattr(spec, item.name) for item in dataclasses.fields(spec)}
+    values["writes"] = str(spec.writes)
     if isinstance(spec, Phases):
         values["phases"] = [
             {"workload": _workload_to_dict(phase.workload), "duration_ms": phase.duration_ms}
@@ -148,6 +153,8 @@ def _workload_to_dict(spec: Workload) -> dict[str, Any]:
 def _workload(values: Mapping[str, Any]) -> Workload:
     fields = dict(values)
     kind = fields.pop("kind")
+    if "writes" in fields:
+        fields["writes"] = Writes.parse(fields["writes"])
     if kind not in _WORKLOADS:
         raise ScenarioError.of(
             f"workload kind {kind!r}", "not known", did_you_mean(str(kind), _WORKLOADS)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from migkit.capabilities import Capabilities
+from migkit.content import Content
 from migkit.contention import Contention
 from migkit.errors import ScenarioError
-from migkit.guest import Guest
+from migkit.guest_text import guest_as_written
 from migkit.host import DEFAULT_HOST, HostProfile
 from migkit.iterables import IterableHandler
 from migkit.link import Link
@@ -73,6 +73,9 @@ class WrittenScenario:
         Other handlers beside RAM.
     nonzero_percent : float
         Share of the memory, from its start, that holds data beside the working set, 0..100 %.
+    content : str or Content, optional
+        What is in the pages, all of the memory's: ``"zero:30%,random:50%,compressible(3):20%"``
+        (`migkit.content_text.CONTENT_FORMS`). Left out: random data, where there is data.
     seed : int
         Seed; also the workload's, if that is a text that names none.
     observe_for : str, optional
@@ -103,6 +106,7 @@ class WrittenScenario:
     host: str | HostProfile = DEFAULT_HOST
     iterables: Iterable[IterableHandler | Mapping[str, Any]] = ()
     nonzero_percent: float = 0
+    content: str | Content | None = None
     seed: int = 1
     observe_for: str | None = None
     workload_lead: str = "0s"
@@ -142,7 +146,7 @@ class WrittenScenario:
         timeline = written_timeline(self.timeline, self.postcopy_at, self.link_profile)
         lead_ns = parse_duration(self.workload_lead, "workload_lead")
         return Scenario(
-            guest=_guest(memory_bytes, workload, self.nonzero_percent, self.vcpus),
+            guest=guest_as_written(self, memory_bytes, workload),
             workload=workload,
             capabilities=_capabilities(self.capabilities, postcopy=self.postcopy_at is not None),
             parameters=parameters,
@@ -235,18 +239,6 @@ def _workload(workload: str | Workload, seed: int) -> Workload:
     if "seed=" in workload or isinstance(seed, bool) or not isinstance(seed, int):
         return spec
     return spec.seeded(seed)
-
-
-def _guest(memory_bytes: int, spec: Workload, nonzero_percent: float, vcpus: int) -> Guest:
-    number = isinstance(nonzero_percent, int | float) and not isinstance(nonzero_percent, bool)
-    if not number or not 0 <= nonzero_percent <= 100:
-        raise ScenarioError.of(
-            f"nonzero_percent {nonzero_percent!r}", "allowed 0..100", "give a share in percent"
-        )
-    guest = dataclasses.replace(Guest.pc(memory_bytes), vcpus=vcpus)
-    pages = guest.ram_blocks[0].pages
-    filled = guest.with_nonzero(0, int(pages * nonzero_percent / 100))
-    return filled.with_nonzero(*spec.within(pages).touched)
 
 
 def _capabilities(given: Iterable[str] | Mapping[str, bool], *, postcopy: bool) -> Capabilities:

@@ -12,6 +12,7 @@ from migkit.ram_block import PAGE_BYTES
 from migkit.recorded_workloads import recorded_from_file
 from migkit.units import parse_bytes, parse_duration
 from migkit.workloads import HotCold, Idle, Sequential, Uniform, Workload, Zipf
+from migkit.writes import Writes
 
 __all__ = ["FORMS", "parse_workload"]
 
@@ -24,7 +25,9 @@ zipf:RATE,exponent=S     page k with probability ~ 1 / (k + 1)^S
 phases:WORKLOAD@DURATION+WORKLOAD@DURATION
 recorded:FILE            CSV or Parquet: t_ns and page, or t_ns and rate_pages_per_s
 RATE is page writes in a second. Further, after commas: pages=PAGES or set=SIZE (the working set,
-else all memory), base=PAGE, batch=DURATION, seed=N, generator=counter or xorshift32."""
+else all memory), base=PAGE, batch=DURATION, seed=N, generator=counter or xorshift32; and
+write=WHAT, what a write leaves in its page: delta(1x8) if left out, zero, random,
+compressible(3), data(BYTES); with shares: write=zero:10%/delta(1x8):90%."""
 """The forms that `parse_workload` reads, for help texts."""
 
 _KINDS: dict[str, type[Workload]] = {
@@ -148,6 +151,10 @@ def _word(_text: str, written: str) -> str:
     return written
 
 
+def _writes(_text: str, written: str) -> Writes:
+    return Writes.parse(written)
+
+
 def _refused(text: str, found: str) -> WorkloadError:
     return WorkloadError.of(f"workload {text}", found, "write uniform:20000, idle, hotcold:8000,…")
 
@@ -160,6 +167,7 @@ _SETTINGS: dict[str, _Setting] = {
     "batch": ("batch_ms", _batch_ms),
     "seed": ("seed", _whole),
     "generator": ("generator", _word),
+    "write": ("writes", _writes),
 }
 _OWN_SETTINGS: dict[str, dict[str, _Setting]] = {
     "hotcold": {"hot": ("hot_pages", _whole), "percent": ("hot_percent", _whole)},

@@ -9,12 +9,12 @@ stopped, and missed batches are caught up. All specifications are plain frozen v
 from __future__ import annotations
 
 import dataclasses
-import math
-import operator
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
 
 from migkit.errors import WorkloadError
+from migkit.workload_checks import check_rate, check_whole
+from migkit.writes import Writes
 
 __all__ = [
     "GENERATORS",
@@ -30,7 +30,6 @@ GENERATORS: tuple[str, ...] = ("counter", "xorshift32")
 """Sources of random page numbers: ``xorshift32`` is that of the captures' guest."""
 
 _MOST_PAGES = 1 << 52
-_MOST_RATE = 10**12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +53,8 @@ class Workload:
     total_pages : int or None
         Pages that the program filled with random data before it began; None is `pages`. With
         ``xorshift32`` the fill takes 1024 numbers a page from the same sequence.
+    writes : Writes
+        What a write leaves in its page.
 
     Raises
     ------
@@ -71,9 +72,16 @@ class Workload:
     seed: int = 1
     generator: str = "counter"
     total_pages: int | None = None
+    writes: Writes = field(default_factory=Writes)
 
     def __post_init__(self) -> None:
         """Check every value on its own."""
+        if not isinstance(self.writes, Writes):
+            raise WorkloadError.of(
+                f"{self.kind} workload: writes {self.writes!r}",
+                "not Writes",
+                "use Writes.parse('delta(1x8)')",
+            )
         check_rate(self, self.rate_pages_per_s)
         if self.pages is not None:
             check_whole(self, "pages", 1, _MOST_PAGES)
@@ -241,58 +249,3 @@ class Zipf(Workload):
             raise WorkloadError.of(
                 f"zipf workload: exponent {self.exponent!r}", "allowed 0..10", "try exponent=1"
             )
-
-
-def check_rate(spec: Workload, rate: Any) -> None:
-    """Refuse a rate that is no finite number from 0 up.
-
-    Parameters
-    ----------
-    spec : Workload
-        Whose rate it is; for the message.
-    rate : int or float
-        Pages in a second.
-
-    Raises
-    ------
-    WorkloadError
-        If it is anything else.
-    """
-    number = isinstance(rate, int | float) and not isinstance(rate, bool)
-    if not number or not math.isfinite(rate) or not 0 <= rate <= _MOST_RATE:
-        raise WorkloadError.of(
-            f"{spec.kind} workload: rate {rate!r} pages/s",
-            f"allowed 0..{_MOST_RATE}",
-            "give page writes in a second",
-        )
-
-
-def check_whole(spec: Any, name: str, low: int, high: int) -> None:
-    """Refuse a field that is no whole number of a range; make it a plain int otherwise.
-
-    Parameters
-    ----------
-    spec : Workload
-        A frozen specification.
-    name : str
-        Name of its field.
-    low, high : int
-        The range, both ends included.
-
-    Raises
-    ------
-    WorkloadError
-        If the field is no such number.
-    """
-    value = getattr(spec, name)
-    try:
-        whole = operator.index(value)
-    except TypeError:
-        whole = low - 1
-    if isinstance(value, bool) or not low <= whole <= high:
-        raise WorkloadError.of(
-            f"{spec.kind} workload: {name} {value!r}",
-            f"allowed {low}..{high}",
-            "give a whole number of that range",
-        )
-    object.__setattr__(spec, name, whole)

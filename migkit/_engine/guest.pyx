@@ -38,10 +38,26 @@ cdef void advance_into(World w, DirtyMap *log) noexcept nogil:
         return
     w.guest_run_ns += elapsed
     w.guest_progress_ns = progress(w, elapsed)
-    if w.writer.advance(w.guest_progress_ns, log):
+    if w.content.moves:
+        follow(w, log)
+    elif w.writer.advance(w.guest_progress_ns, log):
         w.interrupted = True        # a callback failed, or Ctrl-C: `Writer.failure` has it
     for index in range(w.always_dirty_count):
         dirty(log, w.always_dirty[index])
+        w.content.touch(w.always_dirty[index])
+
+
+cdef void follow(World w, DirtyMap *log) noexcept nogil:
+    """Make the writes one by one: each changes what is in its page."""
+    cdef int64_t at, page
+    while w.writer.peek_until(w.guest_progress_ns, &at, &page):
+        w.writer.pop()
+        dirty(log, page)
+        w.content.write(page, w.writer.write_source(), w.writer.write_number())
+        if w.poll(1):
+            break
+    if w.writer.failed():
+        w.interrupted = True
 
 
 cdef int64_t progress(World w, int64_t elapsed) noexcept nogil:

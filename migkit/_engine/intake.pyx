@@ -3,7 +3,8 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc
 
-from migkit._engine.bitmap cimport clear_range, set_range, words_for
+from migkit._engine.bitmap cimport words_for
+from migkit._engine.content cimport make_content
 from migkit._engine.dirty_map cimport dirty_range, take_marks
 from migkit._engine.channels cimport CHANNELS
 from migkit._engine.incoming cimport Incoming, prepare
@@ -141,7 +142,7 @@ cdef int take_noise(World w, plan) except -1:
 
 
 cdef int take_blocks(World w, plan) except -1:
-    """Lay out the blocks and their bitmaps: all dirty, zero pages where nothing is told."""
+    """Lay out the blocks and their bitmaps: all dirty."""
     cdef int64_t pages
     if len(plan.block_pages) > MAX_BLOCKS:
         raise ValueError(
@@ -155,7 +156,6 @@ cdef int take_blocks(World w, plan) except -1:
     w.words = words_for(w.total_pages)
     w.bmap = new_words(w.words)
     w.log = new_words(w.words)
-    w.zero = new_words(w.words)
     w.missing = new_words(w.words)
     if take_marks(&w.dirty_map, w.bmap, w.total_pages) < 0 or (
         take_marks(&w.log_map, w.log, w.total_pages) < 0
@@ -163,24 +163,13 @@ cdef int take_blocks(World w, plan) except -1:
         raise MemoryError(f"no memory for the marks of {w.total_pages} pages")
     dirty_range(&w.dirty_map, 0, w.total_pages)
     w.dirty_map.fresh = 0
-    if w.detect_zero_pages:
-        set_range(w.zero, 0, w.total_pages)
-    for first, count in plan.nonzero_extents:
-        clear_extent(w, first, count)
+    w.content = make_content(plan)
     w.always_dirty_count = len(plan.always_dirty_pages)
     w.always_dirty = <int64_t *> calloc(w.always_dirty_count + 1, sizeof(int64_t))
     if w.always_dirty == NULL:
         raise MemoryError
     for index, pages in enumerate(plan.always_dirty_pages):
         w.always_dirty[index] = pages
-    return 0
-
-
-cdef int clear_extent(World w, int64_t first, int64_t count) except -1:
-    """Mark pages as holding data."""
-    from_page, to_page = max(first, 0), min(first + count, w.total_pages)
-    if from_page < to_page:
-        clear_range(w.zero, from_page, to_page)
     return 0
 
 

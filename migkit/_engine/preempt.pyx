@@ -75,7 +75,7 @@ cdef int64_t send(World w, int64_t arrived, int block, int64_t page) noexcept no
     if block != w.urgent_last_block:
         count += 1 + w.block_name_bytes[block]
         w.urgent_last_block = block
-    if test(w.zero, page):
+    if w.finds_zero(page):
         w.zero_pages += 1
         count += 1
         cost_ns, service_ns = w.host.zero_page_ns, w.incoming.costs.place_zero_page_ns

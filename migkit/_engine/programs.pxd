@@ -33,7 +33,7 @@ cdef struct Program:
     int64_t ahead_ns
     int64_t ahead_page
     Rate rate
-    int64_t written
+    int64_t written             # the one that was looked at is counted
     # random pages
     bint xorshift
     uint32_t number

@@ -11,6 +11,7 @@ from migkit._engine.decisions cimport pass_time_over
 from migkit._engine.destination cimport hear, note_page
 from migkit._engine.dirty_map cimport end_of_stretch, find_next_dirty
 from migkit._engine.faults cimport PAGE, SENT_NS, block_of, cell, next_request
+from migkit._engine.guest cimport advance
 from migkit._engine.preempt cimport serve
 from migkit._engine.queues cimport length
 from migkit._engine.stream cimport (
@@ -88,6 +89,9 @@ cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
     cdef int64_t page, end, asked
     cdef bint wrapped = False
     serve(w)
+    if w.content.moves:     # what is found in a page is what the guest has written by now
+        limit = 1
+        advance(w)
     block = take_hint(w, &page)
     while True:
         asked = requested_page(w) if w.in_postcopy() and not w.postcopy_preempt else -1
@@ -110,7 +114,7 @@ cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
     if w.in_postcopy() or block != w.last_sent_block:
         return save_one(w, block, page)
     end = end_of_stretch(&w.dirty_map, page, end)
-    if test(w.zero, page):
+    if w.finds_zero(page):
         return save_zero_run(w, block, page, end, limit)
     return save_normal_run(w, block, page, end, limit)
 
@@ -152,7 +156,7 @@ cdef int64_t save_normal_run(
     cdef int kind
     if wanted <= 0:
         return save_one(w, block, page)
-    sent = take(w.bmap, w.zero, page, end, wanted, &after, &kind)
+    sent = take(w.bmap, w.zero_class(), page, end, wanted, &after, &kind)
     w.dirty_pages -= sent
     w.t += sent * page_cost_ns(w)
     w.batch_service_ns += sent * page_service_ns(w)
@@ -172,7 +176,7 @@ cdef int64_t save_zero_run(
     cdef int kind
     if wanted <= 0:
         return save_one(w, block, page)
-    sent = take(w.bmap, w.zero, page, end, wanted, &after, &kind)
+    sent = take(w.bmap, w.zero_class(), page, end, wanted, &after, &kind)
     w.dirty_pages -= sent
     w.t += sent * w.host.zero_page_ns
     w.batch_service_ns += sent * w.host.destination_zero_page_ns
@@ -196,7 +200,7 @@ cdef int64_t save_one(World w, int block, int64_t page) noexcept nogil:
         w.last_sent_block = block
     if w.in_postcopy():
         note_page(w, page)
-    if test(w.zero, page):
+    if w.finds_zero(page):
         w.t += w.host.zero_page_ns
         w.batch_service_ns += zero_page_service_ns(w)
         w.zero_pages += 1

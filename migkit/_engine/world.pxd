@@ -3,6 +3,8 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
+from migkit._engine.bitmap cimport test
+from migkit._engine.content cimport PageContent
 from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.channels cimport Channels
 from migkit._engine.incoming cimport Incoming
@@ -133,8 +135,8 @@ cdef class World:
     cdef uint64_t *log
     cdef DirtyMap dirty_map         # of bmap; bits are set through it, or marked in it
     cdef DirtyMap log_map           # of log
-    cdef uint64_t *zero
     cdef uint64_t *missing
+    cdef PageContent content
     cdef int64_t total_pages, words, dirty_pages
     cdef int last_seen_block, last_sent_block
     cdef int64_t last_page
@@ -159,6 +161,14 @@ cdef class World:
     # recording
     cdef int64_t event_ns[EVENT_COUNT]
     cdef Table events, iterations, rounds, windows, faults
+
+    # Whether a page would be found to be zero now.
+    cdef inline bint finds_zero(self, int64_t page) noexcept nogil:
+        return self.detect_zero_pages and test(self.content.zero, page)
+
+    # The pages that would be found to be zero now, for `bitmap.take`.
+    cdef inline const uint64_t *zero_class(self) noexcept nogil:
+        return self.content.zero if self.detect_zero_pages else NULL
 
     cdef int64_t now_ms(self) noexcept nogil
     cdef bint in_postcopy(self) noexcept nogil

@@ -40,7 +40,6 @@ cdef class World:
         free_marks(&self.log_map)
         free(self.bmap)
         free(self.log)
-        free(self.zero)
         free(self.missing)
         free(self.timeline)
         free(self.always_dirty)

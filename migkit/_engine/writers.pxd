@@ -1,7 +1,7 @@
 # The guest's writes. Times are nanoseconds of guest time since migration began; pages count from
 # the start of guest memory. A Writer belongs to one thread at a time.
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.programs cimport Program
@@ -26,3 +26,10 @@ cdef class Writer:
 
     # Number of the next write, from 0 when migration began: which vCPU makes it.
     cdef int64_t next_number(self) noexcept nogil
+
+    # Phase (or 0) and number of the write that was looked at last; its program's first is 1.
+    cdef int write_source(self) noexcept nogil
+    cdef uint64_t write_number(self) noexcept nogil
+
+    # Whether a callback failed: no more writes are to be expected.
+    cdef bint failed(self) noexcept nogil

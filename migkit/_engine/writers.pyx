@@ -71,6 +71,22 @@ cdef class Writer:
         """Number of the next write, from 0 when migration began: which vCPU makes it."""
         return self.next_number()
 
+    cdef int write_source(self) noexcept nogil:
+        return <int> self.program.phase if self.program.kind == PHASES else 0
+
+    cdef uint64_t write_number(self) noexcept nogil:
+        cdef Program *part = &self.program
+        if part.kind == PHASES:
+            part = &part.phases[part.phase]
+        return <uint64_t> part.written
+
+    cdef bint failed(self) noexcept nogil:
+        cdef int64_t i
+        for i in range(self.program.n_phases):
+            if self.program.phases[i].failed:
+                return True
+        return self.program.failed
+
     @property
     def failure(self):
         """What ended the writes early: the exception of a callback or of Ctrl-C, else None."""

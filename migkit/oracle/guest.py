@@ -17,8 +17,12 @@ def advance(w: World) -> None:
         return
     w.guest_run_ns += elapsed
     w.guest_progress_ns = progress(w, elapsed)
-    w.writer.advance(w.guest_progress_ns, w.log.add)
-    w.log.update(w.plan.always_dirty_pages)
+    for page, source, number in w.writer.take(w.guest_progress_ns):
+        w.log.add(page)
+        w.content.write(page, source, number)
+    for page in w.plan.always_dirty_pages:
+        w.log.add(page)
+        w.content.touch(page)
 
 
 def progress(w: World, elapsed: int) -> int:

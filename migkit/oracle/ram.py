@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination, faults, preempt
+from migkit.oracle import decisions, destination, faults, guest, preempt
 from migkit.oracle.codes import Event, SyncReason
 from migkit.oracle.incoming import PAGE, SENT_NS
 from migkit.oracle.stream import count_ram_bytes, flush, put, put_page, rate_exceeded
@@ -63,6 +63,8 @@ def find_and_save_page(w: World) -> int:
     Returns the pages sent: 0 when everything is clean (ram_find_and_save_block).
     """
     preempt.serve(w)
+    if w.plan.content.moves:  # what is found in a page is what the guest has written by now
+        guest.advance(w)
     (block, page), wrapped = preempt.take_hint(w), False
     while True:
         asked = requested_page(w)
@@ -118,7 +120,7 @@ def save_page(w: World, block: int, page: int) -> None:
         w.last_sent_block = block
     if w.in_postcopy:
         w.incoming.batch.append(page)
-    if w.plan.detect_zero_pages and not w.normal[page]:
+    if w.plan.detect_zero_pages and w.content.is_zero(page):
         w.t += host.zero_page_ns
         w.batch_service_ns += zero_page_service_ns(w)
         w.zero_pages += 1

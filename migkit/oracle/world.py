@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from migkit.oracle.codes import Event, State
+from migkit.oracle.content import PageContent
 from migkit.oracle.incoming import Incoming
 from migkit.oracle.writers import make_writer
 from migkit.schema import RECORDING
@@ -102,9 +103,7 @@ class World:
         self.total_pages = self.block_start[-1]
         self.bmap = bytearray(b"\1" * self.total_pages)
         self.dirty_pages = self.total_pages
-        self.normal = bytearray(self.total_pages)  # 0 = a page of zeros
-        for first, count in plan.nonzero_extents:
-            self.normal[first : first + count] = b"\1" * count
+        self.content = PageContent(plan)
         self.swept = False  # the first sweep is over: the destination has seen every page
         self.log: set[int] = set()
         self.last_seen_block = 0

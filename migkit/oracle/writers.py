@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from itertools import count
+from itertools import count, repeat
 from typing import Any
 
 from migkit.oracle.draws import counter, jump, stream_key, xorshift32, xorshift32_start, zipf
@@ -34,7 +34,7 @@ from migkit.workload_values import (
 ATTEMPT = 1 << 48
 
 Write = tuple[int, int]
-Look = tuple[int, int | None]
+Look = tuple[int, int | None, int, int]
 Draw = Callable[[int, int, int], int]
 
 
@@ -43,8 +43,9 @@ class Writer:
 
     Parameters
     ----------
-    looks : iterable of (int, int or None)
-        Times and pages. None stands for a moment at which there may turn out to be writes.
+    looks : iterable of (int, int or None, int, int)
+        Times and pages; phase, or 0; number of the write in its program, from 1 on. None instead
+        of a page stands for a moment at which there may turn out to be writes.
 
     Attributes
     ----------
@@ -69,7 +70,7 @@ class Writer:
     def peek(self) -> Write | None:
         """Return time and page of the next write, None if there is none."""
         while self._next is not None:
-            at, page = self._next
+            at, page, *_ = self._next
             if page is not None:
                 return at, page
             self.step()
@@ -81,11 +82,16 @@ class Writer:
 
     def advance(self, guest_ns: int, sink: Callable[[int], object]) -> None:
         """Call `sink` with the page of each write up to and including `guest_ns`."""
+        for page, _, _ in self.take(guest_ns):
+            sink(page)
+
+    def take(self, guest_ns: int) -> Iterator[tuple[int, int, int]]:
+        """Yield page, phase and number of each write up to and including `guest_ns`."""
         while self._next is not None and self._next[0] <= guest_ns:
-            page = self._next[1]
-            if page is not None:
-                sink(page)
+            _, page, source, number = self._next
             self.step()
+            if page is not None:
+                yield page, source, number
 
 
 def make_writer(spec: Any, lead_ns: int = 0) -> Writer:
@@ -104,23 +110,26 @@ def make_writer(spec: Any, lead_ns: int = 0) -> Writer:
         Its writes from the beginning of migration on.
     """
     began = 0 if spec.kind in ("recorded-pages", "recorded-rate", "callback") else lead_ns
-    return Writer((at - began, page) for at, page in _looks(spec, began, 0) if at >= began)
+    looks = _looks(spec, began, 0)
+    return Writer((look[0] - began, *look[1:]) for look in looks if look[0] >= began)
 
 
 def _looks(spec: Any, skip_ns: int, stream: int) -> Iterator[Look]:
     """Yield times since the program began; what comes before `skip_ns` may be left out."""
+    source = max(stream - 1, 0)
     if spec.kind == "phases":
         return _phases(spec)
     if spec.kind == "callback":
-        return _callback(spec)
+        return _callback(spec, source)
     if spec.kind == "recorded-pages":
-        rows = zip(spec.t_ns, spec.page, strict=True)
-        return ((int(at), spec.base_page + int(page)) for at, page in rows)
+        rows = zip(spec.t_ns, spec.page, count(1))
+        return ((int(at), spec.base_page + int(page), source, n) for at, page, n in rows)
     rates = rate_steps(spec)
     batch_ns = spec.batch_ms * NS_PER_MS
     skipped = written(rates, (skip_ns - 1) // batch_ns * batch_ns) if skip_ns > 0 else 0
     pages = (spec.base_page + page for page in _pages(spec, skipped, stream))
-    return zip(_times(rates, skipped, batch_ns), pages, strict=False)
+    times = _times(rates, skipped, batch_ns)
+    return zip(times, pages, repeat(source), count(skipped + 1), strict=False)
 
 
 # --- how many, and when ---
@@ -156,20 +165,20 @@ def _phases(spec: Any) -> Iterator[Look]:
     for turn in count(1):
         for part, last in zip(parts, lasts, strict=True):
             while (due := part.look()) is not None and due[0] <= turn * last:
-                yield began + due[0] - (turn - 1) * last, due[1]
+                yield began + due[0] - (turn - 1) * last, *due[1:]
                 part.step()
             began += last
         if all(part.look() is None for part in parts):
             return
 
 
-def _callback(spec: Any) -> Iterator[Look]:
+def _callback(spec: Any, source: int) -> Iterator[Look]:
     """Yield the end of each batch, then the pages that the function says were written in it."""
-    quiet, batch_ns = 0, spec.batch_ms * NS_PER_MS
+    quiet, batch_ns, numbers = 0, spec.batch_ms * NS_PER_MS, count(1)
     for end in count(batch_ns, batch_ns):
-        yield end, None
+        yield end, None, source, 0
         pages = callback_pages(spec, end - batch_ns, end)
-        yield from ((end, spec.base_page + int(page)) for page in pages)
+        yield from ((end, spec.base_page + int(page), source, next(numbers)) for page in pages)
         quiet = 0 if pages.size else quiet + 1
         if quiet == QUIET_BATCHES:
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from migkit.capabilities import version_numbers
 from migkit.errors import NotSimulatedError
 from migkit.phased_workloads import Phases
+from migkit.plan.content import plan_content
 from migkit.plan.draw import drawn
 from migkit.plan.network import Network, link_changes
 from migkit.plan.postcopy import PostcopyPlan
@@ -129,6 +130,7 @@ def _workload_fields(scenario: Scenario) -> dict[str, Any]:
     busy_ns = int(_fastest_rate(workload) * write_ns / 1000 / scenario.guest.vcpus)
     return {
         "workload": workload,
+        "content": plan_content(scenario.guest, workload),
         "workload_lead_ns": to_ns(scenario.workload_lead_s),
         "workload_busy_ns_per_ms": min(busy_ns, 1_000_000),
     }

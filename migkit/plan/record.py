@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migkit.host import HostProfile
+from migkit.plan.content import PlannedContent
 from migkit.plan.network import Network
 from migkit.plan.postcopy import PostcopyPlan
 from migkit.workloads import Workload
@@ -37,6 +38,8 @@ class Plan:
         Pages written without end while the guest runs.
     vcpus : int
         How many vCPUs take turns with the workload's writes.
+    content : PlannedContent
+        What is in the pages, and what is written into them.
     workload : Workload
         Fitted into the guest. Its pages count from page 0 of the first block.
     workload_lead_ns, workload_busy_ns_per_ms : int
@@ -92,6 +95,7 @@ class Plan:
     nonzero_extents: tuple[tuple[int, int], ...]
     always_dirty_pages: tuple[int, ...]
     vcpus: int
+    content: PlannedContent
     workload: Workload
     workload_lead_ns: int
     workload_busy_ns_per_ms: int

@@ -7,6 +7,7 @@ import dataclasses
 from hypothesis import strategies as st
 
 from migkit.capabilities import Capabilities
+from migkit.content import Content
 from migkit.guest import Guest
 from migkit.host import HostProfile
 from migkit.iterables import IterableHandler
@@ -17,6 +18,8 @@ from migkit.ram_block import RamBlock
 from migkit.scenario import Scenario
 from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform
+from migkit.writes import Writes
+from tests.engine.content_strategies import contents, writes
 from tests.engine.link_strategies import contentions, link_arguments, links
 from tests.engine.postcopy_strategies import postcopy_costs
 
@@ -67,6 +70,7 @@ def guests(draw: st.DrawFn) -> Guest:
         ram_blocks=tuple(blocks),
         always_dirty_pages=always,
         vcpus=draw(st.sampled_from((1, 1, 2, 3, 8))),
+        content=draw(st.just(Content()) | contents(first_pages)),
     )
 
 
@@ -83,6 +87,7 @@ def workloads(draw: st.DrawFn, guest: Guest):
         "batch_ms": draw(st.integers(1, 7)),
         "seed": draw(st.integers(0, 9)),
         "generator": draw(st.sampled_from(("counter", "xorshift32"))),
+        "writes": draw(st.just(Writes()) | writes()),
     }
     kind = draw(st.sampled_from(("idle", "sequential", "uniform", "hotcold")))
     if kind == "idle":

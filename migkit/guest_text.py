@@ -1,0 +1,64 @@
+"""The guest of a scenario as people write it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from migkit.content import Content
+from migkit.errors import ScenarioError
+from migkit.guest import Guest
+
+if TYPE_CHECKING:
+    from migkit.scenario_text import WrittenScenario
+    from migkit.workloads import Workload
+
+__all__ = ["guest_as_written"]
+
+
+def guest_as_written(written: WrittenScenario, memory_bytes: int, spec: Workload) -> Guest:
+    """Make the guest of a written scenario: one of QEMU's machine ``pc``.
+
+    Parameters
+    ----------
+    written : WrittenScenario
+        Its ``nonzero_percent``, ``content``, ``vcpus`` and ``seed`` count.
+    memory_bytes : int
+        Size of its memory, bytes.
+    spec : Workload
+        Its working set holds data.
+
+    Returns
+    -------
+    Guest
+        The guest.
+
+    Raises
+    ------
+    InputError
+        If a value is not valid, or both a content and a share of the memory are given.
+    """
+    percent = written.nonzero_percent
+    number = isinstance(percent, int | float) and not isinstance(percent, bool)
+    if not number or not 0 <= percent <= 100:
+        raise ScenarioError.of(
+            f"nonzero_percent {percent!r}", "allowed 0..100", "give a share in percent"
+        )
+    guest = dataclasses.replace(Guest.pc(memory_bytes), vcpus=written.vcpus)
+    pages = guest.ram_blocks[0].pages
+    if written.content is None:
+        filled = guest.with_nonzero(0, int(pages * percent / 100))
+        return filled.with_nonzero(*spec.within(pages).touched)
+    if percent:
+        raise ScenarioError.of(
+            f"nonzero_percent {percent}", "content tells it already", "leave one of them out"
+        )
+    content = _content(written.content, written.seed)
+    return dataclasses.replace(guest.with_nonzero(0, pages), content=content)
+
+
+def _content(content: str | Content, seed: int) -> Content:
+    if isinstance(content, Content):
+        return content
+    parsed = Content.parse(content)
+    return parsed if "seed=" in content else parsed.seeded(seed)
