@@ -146,14 +146,14 @@ def read_capture(path: str | PathLike[str]) -> Capture:
     _check_files(folder)
     result = _read_object(folder / RESULT_FILE)
     named = _read_object(folder / SCENARIO_FILE).get("name", folder.name)
-    source_state, dest_state, summary = _final_states(result, folder)
+    source, destination, dest_state = _final_replies(result, folder)
     logs = _read_logs(folder)
     files = {name: file_sha256(folder / name) for name in _NEEDED}
-    made = Migration.from_logs(logs, str(named), summary, files=files)
+    made = Migration.from_logs(logs, str(named), source, destination, files=files)
     return Capture(
         name=made.name,
         kind="recorded",
-        outcome=source_state,
+        outcome=str(source["status"]),
         destination_state=dest_state,
         source=made.source,
         record=made.record,
@@ -215,8 +215,10 @@ def _read_logs(folder: Path) -> dict[str, EventLog]:
     return logs
 
 
-def _final_states(result: Mapping[str, Any], folder: Path) -> tuple[str, str, dict[str, Any]]:
-    """State of the source and of the destination, and the source's last query-migrate."""
+def _final_replies(
+    result: Mapping[str, Any], folder: Path
+) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Last query-migrate of the source and of the destination, and the destination's state."""
     source = result.get("query_migrate_source")
     dest = result.get("query_migrate_destination")
     if source is None and isinstance(result.get("final"), Mapping):
@@ -226,8 +228,8 @@ def _final_states(result: Mapping[str, Any], folder: Path) -> tuple[str, str, di
         path = folder / RESULT_FILE
         raise CaptureError.of(f"read {path}", "no outcome or no query-migrate in it", _FIX)
     # A destination that is gone is a word ("exited"), not a reply.
-    dest_state = dest.get("status", "unknown") if isinstance(dest, Mapping) else str(dest)
-    return str(source["status"]), str(dest_state), dict(source)
+    reply = dict(dest) if isinstance(dest, Mapping) else {"status": str(dest)}
+    return dict(source), reply, str(reply.get("status", "unknown"))
 
 
 def _read_json(path: Path) -> Any:

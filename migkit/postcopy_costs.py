@@ -53,7 +53,7 @@ class PostcopyCosts:
     discard_range_ns: int = 1_200
     listen_ns: int = 2_000_000
     request_ns: int = 20_000
-    account_ns: int = 60_000
+    account_ns: int = 90_000
     delayed_ack_ns: int = 40_000_000
 
     def __post_init__(self) -> None:

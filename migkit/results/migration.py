@@ -17,6 +17,7 @@ from migkit.trace import EventLog, write_log
 from migkit.trace.eventlog import Form
 
 from .access import Frames
+from .blocktime import destination_summary_of
 from .sources import LogSource, RecordingSource, Source
 from .summaries import counters_of, summary_of
 
@@ -33,8 +34,7 @@ class Migration(Frames):
     """What a migration did.
 
     Frames are made when first asked for. Each access gives a frame of the caller's own: changing
-    it changes nothing here (pandas copies what is written to, and only that). The same holds for
-    `summary`, `counters` and `provenance`.
+    it changes nothing here. The same holds for summaries, `counters` and `provenance`.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Migration(Frames):
     source : Source
         Where its frames come from.
     record : mapping
-        ``summary``, ``counters`` and ``provenance``.
+        ``summary``, ``destination_summary``, ``counters`` and ``provenance``.
     inputs : Scenario, optional
         What went in.
     """
@@ -90,8 +90,7 @@ class Migration(Frames):
         pages: tuple[int, ...] = ()
         if scenario is not None:
             facts |= {"seed": scenario.seed, "inputs": scenario.to_dict()}
-            page_bytes = 4096
-            pages = tuple(b.used_bytes // page_bytes for b in scenario.guest.ram_blocks)
+            pages = tuple(block.pages for block in scenario.guest.ram_blocks)
         counters = {
             # Lists, as JSON gives them back: a stored migration is to be equal.
             name: list(value) if isinstance(value, tuple) else value
@@ -105,6 +104,7 @@ class Migration(Frames):
             source=RecordingSource(recording, pages),
             record={
                 "summary": summary_of(counters),
+                "destination_summary": destination_summary_of(recording),
                 "counters": counters,
                 "provenance": provenance(**facts),
             },
@@ -117,6 +117,7 @@ class Migration(Frames):
         logs: Mapping[str, EventLog],
         name: str,
         summary: Mapping[str, Any] | None = None,
+        destination_summary: Mapping[str, Any] | None = None,
         **facts: Any,
     ) -> Self:
         """Make the migration that trace logs tell of.
@@ -127,8 +128,8 @@ class Migration(Frames):
             Side (``source``, ``dest``) to its events.
         name : str
             What to call it.
-        summary : mapping, optional
-            Reply of query-migrate on the source. Without it, the summary is the state only.
+        summary, destination_summary : mapping, optional
+            Replies of query-migrate on both sides; without one, it is the state only.
         **facts
             What else belongs into the provenance.
 
@@ -147,6 +148,7 @@ class Migration(Frames):
             source=LogSource(logs),
             record={
                 "summary": told,
+                "destination_summary": dict(destination_summary or {"status": destination}),
                 "counters": counters_of(told),
                 "provenance": provenance(**facts),
             },
@@ -156,6 +158,11 @@ class Migration(Frames):
     def summary(self) -> dict[str, Any]:
         """The source's query-migrate at the end, with QEMU's names and units."""
         return copy.deepcopy(dict(self.record["summary"]))
+
+    @property
+    def destination_summary(self) -> dict[str, Any]:
+        """The destination's query-migrate at the end: its status, and postcopy's blocktime."""
+        return copy.deepcopy(dict(self.record["destination_summary"]))
 
     @property
     def counters(self) -> dict[str, Any]:

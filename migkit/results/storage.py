@@ -28,6 +28,7 @@ Format = Literal["parquet", "csv"]
 
 RECORD_FILE: Final = "migration.json"
 _VERSION: Final = 1
+_RECORD: Final = ("summary", "destination_summary", "counters", "provenance")
 _FIX = "give a folder that to_parquet or to_csv wrote"
 
 
@@ -97,7 +98,7 @@ def load(folder: Path) -> Migration:
             outcome=record["outcome"],
             destination_state=record["destination_state"],
             source=StoredSource(frames, record["clocks"]),
-            record={key: record[key] for key in ("summary", "counters", "provenance")},
+            record={key: record[key] for key in _RECORD},
             inputs=_scenario(record["scenario"]),
         )
     except MigkitError:
@@ -131,9 +132,7 @@ def _record(migration: Migration, table_format: Format) -> dict[str, Any]:
         "kind": migration.kind,
         "outcome": migration.outcome,
         "destination_state": migration.destination_state,
-        "summary": migration.summary,
-        "counters": migration.counters,
-        "provenance": migration.provenance,
+        **{key: getattr(migration, key) for key in _RECORD},
         "scenario": scenario.to_dict() if scenario is not None else None,
         "clocks": {
             side: {"form": log.form, "epoch_ns": log.epoch_ns}
