@@ -11,7 +11,6 @@ JOBS = $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.logicalcpu 2>/dev/null || 
 	[ $$n -le 8 ] || n=8; echo $$n)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-SCRIPTS = $(wildcard benchmarks/*.py)
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 STUBS = $(patsubst migkit/_engine/%.pyi,migkit._engine.%,$(wildcard migkit/_engine/*.pyi))
 ENGINE = $(wildcard migkit/_engine/*.pyx migkit/_engine/*.pxd)
@@ -68,7 +67,7 @@ figures: reproduce
 	cp reproduction/figures/01-tail.svg docs/figures/ram_save_complete.svg
 
 bench: build
-	@for script in $(SCRIPTS); do $(BIN)/python "$$script" || exit 1; done
+	$(BIN)/migkit bench
 
 setup: build
 
@@ -145,7 +144,7 @@ endef
 export PYTHON_IS_WHOLE
 
 clean:
-	rm -rf $(VENV) build dist reproduction benchmarks/results
+	rm -rf $(VENV) build dist reproduction
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, overload
 
 from migkit.errors import InputError, did_you_mean
 from migkit.plan import make_plan
 from migkit.scenario import Scenario
+from migkit.threads import in_order, thread_count, watched
 
 if TYPE_CHECKING:
     from migkit.results import Migration
@@ -26,6 +28,7 @@ def simulate(
     engine: str = "compiled",
     progress: Callable[[int], object] | None = None,
     replicates: None = None,
+    threads: int | None = None,
     **values: Any,
 ) -> Migration: ...
 
@@ -37,6 +40,7 @@ def simulate(
     engine: str = "compiled",
     progress: Callable[[int], object] | None = None,
     replicates: int,
+    threads: int | None = None,
     **values: Any,
 ) -> Replicates: ...
 
@@ -47,6 +51,7 @@ def simulate(
     engine: str = "compiled",
     progress: Callable[[int], object] | None = None,
     replicates: int | None = None,
+    threads: int | None = None,
     **values: Any,
 ) -> Migration | Replicates:
     """Simulate a migration in virtual time.
@@ -62,6 +67,9 @@ def simulate(
         engine only.
     replicates : int, optional
         Simulate this often with the noise of the host profile, instead of once without.
+    threads : int, optional
+        How many replicates the compiled engine simulates at once: by default one for each
+        processor. The values do not depend on it; `progress` is called from these threads.
     **values
         ``memory="8GiB"``, ``bandwidth="10Gbit/s"``, ``downtime_limit="300ms"``,
         ``workload="uniform:20000"``, ``rule="before"``, ``postcopy_at="3s"`` and the other
@@ -108,28 +116,27 @@ def simulate(
             "put the values into the scenario",
         )
     if replicates is not None:
-        return _replicated(scenario, engine, progress, replicates)
-    return _run(scenario, engine, progress, None)
+        return _replicated(scenario, engine, progress, replicates, thread_count(threads))
+    from migkit.results import Migration
+
+    recording = _recording(scenario, engine, progress, None)
+    return Migration.from_recording(recording, scenario=scenario, engine=engine)
 
 
-def _run(
+def _recording(
     scenario: Scenario,
     engine: str,
     progress: Callable[[int], object] | None,
     replicate: int | None,
-) -> Migration:
+) -> dict[str, Any]:
     plan = make_plan(scenario, replicate)
     if engine == "oracle":
         from migkit import oracle
 
-        recording = oracle.run(plan)
-    else:
-        from migkit import _engine
+        return oracle.run(plan)
+    from migkit import _engine
 
-        recording = _engine.run(plan, progress)
-    from migkit.results import Migration
-
-    return Migration.from_recording(recording, scenario=scenario, engine=engine)
+    return _engine.run(plan, watched(progress))
 
 
 def _replicated(
@@ -137,6 +144,7 @@ def _replicated(
     engine: str,
     progress: Callable[[int], object] | None,
     replicates: int,
+    threads: int,
 ) -> Replicates:
     if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
         raise InputError.of(
@@ -144,5 +152,11 @@ def _replicated(
         )
     from migkit.results.replicates import Replicates
 
-    runs = (_run(scenario, engine, progress, number) for number in range(replicates))
-    return Replicates.of(scenario, runs)
+    def work(number: int) -> dict[str, Any]:
+        recording = _recording(scenario, engine, progress, number)
+        return {"outcome": recording["outcome"], **recording["counters"]}
+
+    # The oracle holds Python's lock all the time, and nothing could end it in another thread.
+    at_once = 1 if engine == "oracle" else min(threads, replicates)
+    with closing(in_order(work, range(replicates), at_once)) as ends:
+        return Replicates.of(scenario, ends)

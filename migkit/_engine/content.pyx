@@ -132,7 +132,8 @@ cdef int take_writes(PageContent made, sources) except -1:
 cdef int take_pages(PageContent made, plan, int64_t pages) except -1:
     """Lay out the classes: zero where nothing is told."""
     cdef int64_t memory = plan.block_pages[0], first, end
-    set_range(made.zero, 0, pages)
+    with nogil:     # of a terabyte: memory that the system has to find first
+        set_range(made.zero, 0, pages)
     for first, count in plan.nonzero_extents:
         end = min(first + count, pages)
         first = max(first, 0)

@@ -5,6 +5,9 @@ from libc.stdint cimport int64_t
 from migkit._engine.dirty_map cimport DirtyMap, dirty, merge
 from migkit._engine.world cimport World
 
+cdef enum:
+    WRITES_A_STEP = 8           # of `World.poll`
+
 
 cdef void advance(World w) noexcept nogil:
     """Bring the guest up to now; its writes go to the dirty log."""
@@ -31,17 +34,19 @@ cdef void advance_into(World w, DirtyMap *log) noexcept nogil:
     While the VM is stopped nothing happens. A throttled vCPU loses time, not work: the program
     catches up as long as the share of the vCPU that is left suffices.
     """
-    cdef int64_t elapsed = w.t - w.guest_mark_ns
+    cdef int64_t elapsed = w.t - w.guest_mark_ns, first
     cdef int index
     w.guest_mark_ns = w.t
     if not w.vm_running or elapsed <= 0:
         return
     w.guest_run_ns += elapsed
     w.guest_progress_ns = progress(w, elapsed)
+    first = w.writer.next_number()
     if w.content.moves:
         follow(w, log)
     elif w.writer.advance(w.guest_progress_ns, log):
         w.interrupted = True        # a callback failed, or Ctrl-C: `Writer.failure` has it
+    w.poll((w.writer.next_number() - first) // WRITES_A_STEP)
     for index in range(w.always_dirty_count):
         dirty(log, w.always_dirty[index])
         w.content.touch(w.always_dirty[index])

@@ -3,10 +3,10 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc
 
-from migkit._engine.bitmap cimport words_for
-from migkit._engine.content cimport make_content
-from migkit._engine.dirty_map cimport dirty_range, take_marks
+from migkit._engine.bitmap cimport set_range, words_for
 from migkit._engine.channels cimport CHANNELS
+from migkit._engine.content cimport make_content
+from migkit._engine.dirty_map cimport mark_all, take_marks
 from migkit._engine.incoming cimport Incoming, prepare
 from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
 from migkit._engine.writers import make_writer
@@ -161,8 +161,9 @@ cdef int take_blocks(World w, plan) except -1:
         take_marks(&w.log_map, w.log, w.total_pages) < 0
     ):
         raise MemoryError(f"no memory for the marks of {w.total_pages} pages")
-    dirty_range(&w.dirty_map, 0, w.total_pages)
-    w.dirty_map.fresh = 0
+    with nogil:     # a terabyte's bitmaps are memory that the system has to find first
+        set_range(w.bmap, 0, w.total_pages)
+        mark_all(&w.dirty_map)
     w.content = make_content(plan)
     w.always_dirty_count = len(plan.always_dirty_pages)
     w.always_dirty = <int64_t *> calloc(w.always_dirty_count + 1, sizeof(int64_t))

@@ -7,6 +7,7 @@ a look at the clock, the end of a block, a page of the other kind) are done in c
 from libc.stdint cimport int64_t
 
 from migkit._engine.bitmap cimport clear_bit, take, test
+from migkit._engine.burst cimport CLOCK_STEPS, WRITE_PAGES, save_burst
 from migkit._engine.decisions cimport pass_time_over
 from migkit._engine.destination cimport hear, note_page
 from migkit._engine.dirty_map cimport end_of_stretch, find_next_dirty
@@ -26,7 +27,6 @@ from migkit._engine.types cimport (
 from migkit._engine.world cimport World
 
 cdef enum:
-    CLOCK_STEPS = 64            # the clock is read at every 64th page
     UNLIMITED = 1 << 30
     ZERO_RECORD_BYTES = RECORD_HEADER_BYTES + 1
 
@@ -40,7 +40,7 @@ cdef int64_t iterate(World w) noexcept nogil:
     while not over_budget(w) or requested(w):
         if w.error or w.interrupted:
             break
-        sent = find_and_save_run(w, 1 + (-steps & (CLOCK_STEPS - 1)))
+        sent = find_and_save_run(w, 1 + (-steps & (CLOCK_STEPS - 1)), started)
         if sent == 0:
             done = 1
             break
@@ -48,7 +48,7 @@ cdef int64_t iterate(World w) noexcept nogil:
         if (steps - 1) & (CLOCK_STEPS - 1) == 0 and pass_time_over(w.t - started):
             w.emit(EVENT_RAM_SAVE_ITERATE_BIG_WAIT, (w.t - started) // 1_000_000, steps - 1)
             break
-        if w.poll(sent):
+        if w.poll(1 + sent // WRITE_PAGES):
             break
     if not w.error:
         put(w, END_OF_SECTION_BYTES)
@@ -72,16 +72,18 @@ cdef void complete(World w) noexcept nogil:
     if not w.in_postcopy():
         bitmap_sync(w, SYNC_FINAL)
     while True:     # a broken stream does not end it: nothing looks at it here
-        sent = find_and_save_run(w, UNLIMITED)
-        if sent == 0 or w.poll(sent):
+        sent = find_and_save_run(w, UNLIMITED, -1)
+        if sent == 0 or w.poll(1 + sent // WRITE_PAGES):
             break
     put(w, END_OF_SECTION_BYTES)
     w.emit(EVENT_RAM_SAVE_COMPLETE, w.dirty_pages, 1)
     flush(w)
 
 
-cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
-    """Send the next dirty pages of the circular sweep, requested ones first; at most `limit`.
+cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexcept nogil:
+    """Send the next dirty pages of the circular sweep, requested ones first.
+
+    At most `limit`, or more when a look at the clock after so many would change nothing.
 
     Returns how many went out: 0 when everything is clean (ram_find_and_save_block).
     """
@@ -113,9 +115,20 @@ cdef int64_t find_and_save_run(World w, int64_t limit) noexcept nogil:
         page = w.block_start[block]
     if w.in_postcopy() or block != w.last_sent_block:
         return save_one(w, block, page)
-    end = end_of_stretch(&w.dirty_map, page, end)
+    return save_run(w, block, page, end_of_stretch(&w.dirty_map, page, end), limit, pass_began)
+
+
+cdef int64_t save_run(
+    World w, int block, int64_t page, int64_t end, int64_t limit, int64_t pass_began
+) noexcept nogil:
+    """Send equal pages of the block that is in hand, in precopy."""
+    cdef int64_t sent
     if w.finds_zero(page):
         return save_zero_run(w, block, page, end, limit)
+    if not w.content.moves:
+        sent = save_burst(w, page, end, page_cost_ns(w), page_service_ns(w), limit, pass_began)
+        if sent > 0:
+            return sent
     return save_normal_run(w, block, page, end, limit)
 
 

@@ -15,7 +15,7 @@ from migkit._engine.writers cimport Writer
 cdef enum:
     MAX_BLOCKS = 64
     MAX_HANDLERS = 32
-    POLL_WORK = 1 << 20     # page steps between two looks at Ctrl-C
+    POLL_WORK = 1 << 18     # steps of some ten nanoseconds between two looks at Ctrl-C
 
 
 # Constants of the host: times in ns unless the name says ps (picoseconds).
@@ -141,6 +141,7 @@ cdef class World:
     cdef int last_seen_block, last_sent_block
     cdef int64_t last_page
     cdef bint swept
+    cdef int64_t burst_writes       # how many writes at once were possible last time
     cdef int64_t normal_pages, zero_pages, precopy_bytes, downtime_bytes, postcopy_bytes
     cdef int64_t dirty_sync_count, last_sync_ms, exact_syncs, period_dirty_pages
     cdef int64_t period_transferred, dirty_bytes_last_sync, dirty_pages_rate

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from migkit.cli import (
+    bench,
     calibrate,
     compare,
     options,
@@ -55,7 +56,7 @@ def build_parser() -> options.Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for module in (simulate, reproduce, validate, calibrate, compare, read, scenarios):
+    for module in (simulate, reproduce, validate, calibrate, compare, read, scenarios, bench):
         module.add_parser(commands)
     return parser
 

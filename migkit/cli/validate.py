@@ -53,6 +53,13 @@ def add_parser(commands: options.Commands) -> None:
         default=0,
         help="simulate each capture N more times with the host's noise, for 90 %% intervals",
     )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=options.whole_number,
+        default=1,
+        help="work on N captures at once (default: 1); the numbers are the same",
+    )
     options.add_json(parser)
     options.add_engine(parser)
     parser.set_defaults(run=run, parser=parser)
@@ -69,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
             engine=arguments.engine,
             progress=progress.step,
             replicates=arguments.replicates,
+            threads=arguments.threads,
         )
     if arguments.json is not None:
         output.write_json(validation.to_dict(), arguments.json)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migkit.errors import InputError
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from migkit.scenario import Scenario
-
-    from .migration import Migration
 
 __all__ = ["Replicates"]
 
@@ -47,15 +45,15 @@ class Replicates:
     runs: pd.DataFrame
 
     @classmethod
-    def of(cls, scenario: Scenario, migrations: Iterable[Migration]) -> Replicates:
+    def of(cls, scenario: Scenario, ends: Iterable[Mapping[str, Any]]) -> Replicates:
         """Collect the values of runs, in order.
 
         Parameters
         ----------
         scenario : Scenario
             What was simulated.
-        migrations : iterable of Migration
-            Its runs, each looked at once.
+        ends : iterable of mapping
+            ``outcome`` and the counters of each run.
 
         Returns
         -------
@@ -65,10 +63,9 @@ class Replicates:
         import pandas as pd
 
         rows = []
-        for number, run in enumerate(migrations):
-            values = run.counters
+        for number, values in enumerate(ends):
             known = {name: values.get(name) for name in _VALUES}
-            rows.append({"replicate": number, "outcome": run.outcome, **known})
+            rows.append({"replicate": number, "outcome": values["outcome"], **known})
         kinds = {"outcome": "str"} | dict.fromkeys(("replicate", *_VALUES), "Int64")
         return cls(scenario.name, pd.DataFrame(rows).astype(kinds))
 
