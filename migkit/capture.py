@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from migkit.errors import CaptureError, TraceLogError
 from migkit.provenance import file_sha256
 from migkit.results import Migration
+from migkit.results.summaries import RUN_STATE_COUNTERS
 from migkit.trace import EventLog, read_log
 
 if TYPE_CHECKING:
@@ -156,7 +157,10 @@ def read_capture(path: str | PathLike[str]) -> Capture:
         outcome=str(source["status"]),
         destination_state=dest_state,
         source=made.source,
-        record=made.record,
+        record={
+            **made.record,
+            "counters": {**made.record["counters"], **_run_states(result)},
+        },
         folder=folder,
     )
 
@@ -230,6 +234,20 @@ def _final_replies(
     # A destination that is gone is a word ("exited"), not a reply.
     reply = dict(dest) if isinstance(dest, Mapping) else {"status": str(dest)}
     return dict(source), reply, str(reply.get("status", "unknown"))
+
+
+def _run_states(result: Mapping[str, Any]) -> dict[str, str]:
+    """Run states of both virtual machines, as far as the result tells them."""
+    found: dict[str, str] = {}
+    for name, side in zip(RUN_STATE_COUNTERS, ("source", "destination"), strict=True):
+        state = result.get(f"run_state_{side}")
+        if state is None and isinstance(result.get("final"), Mapping):
+            state = result["final"].get(side, {}).get("vm")
+        if isinstance(state, Mapping):
+            state = state.get("status")
+        if isinstance(state, str):
+            found[name] = state
+    return found
 
 
 def _read_json(path: Path) -> Any:

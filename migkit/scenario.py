@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migkit.capabilities import Capabilities, version_numbers
+from migkit.capabilities import Capabilities
 from migkit.contention import Contention
-from migkit.errors import ScenarioError, did_you_mean
 from migkit.guest import Guest
 from migkit.host import HostProfile
 from migkit.iterables import IterableHandler
 from migkit.link import Link
 from migkit.parameters import MigrationParameters
+from migkit.scenario_checks import RULES, check_scenario, plain_seconds
 from migkit.timeline import TimelineItem
 from migkit.workloads import Idle, Workload
 
@@ -22,22 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["RULES", "Scenario"]
-
-_KINDS: dict[str, type] = {
-    "guest": Guest,
-    "workload": Workload,
-    "capabilities": Capabilities,
-    "parameters": MigrationParameters,
-    "host": HostProfile,
-    "link": Link,
-    "contention": Contention,
-    "qemu_version": str,
-    "name": str,
-    "description": str,
-}
-
-RULES: tuple[str, ...] = ("before", "after")
-"""Completion rules of migration_iteration_run: up to QEMU 10.0, and since 10.1."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +59,8 @@ class Scenario:
         How long the program has run when ``migrate`` is taken, seconds.
     contention : Contention
         What else keeps the two hosts busy.
+    images_locked : bool
+        Whether the guest has disks, whose images only one of the two QEMU can have open.
 
     Raises
     ------
@@ -107,80 +92,15 @@ class Scenario:
     observe_for_s: float | None = None
     workload_lead_s: float = 0.0
     contention: Contention = field(default_factory=Contention)
+    images_locked: bool = False
 
     def __post_init__(self) -> None:
         """Check what depends on more than one part."""
         object.__setattr__(self, "timeline", tuple(self.timeline))
         object.__setattr__(self, "iterables", tuple(self.iterables))
-        self._check_kinds()
-        if self.completion_rule not in RULES:
-            raise ScenarioError.of(
-                f"completion rule {self.completion_rule!r}",
-                "allowed before or after",
-                did_you_mean(str(self.completion_rule), RULES),
-            )
-        version_numbers(self.qemu_version)
-        self._check_numbers()
-        self.capabilities.check(self.parameters, self.qemu_version)
-        self.workload.within(self.guest.ram_blocks[0].pages)
-        self._check_timeline()
-        self._check_iterables()
-
-    def _check_kinds(self) -> None:
-        for name, kind in _KINDS.items():
-            if not isinstance(getattr(self, name), kind):
-                raise ScenarioError.of(
-                    f"scenario: {name} {getattr(self, name)!r}",
-                    f"allowed a {kind.__name__}",
-                    "use Scenario.build for values as people write them",
-                )
-        for name, kind in (("timeline", TimelineItem), ("iterables", IterableHandler)):
-            for item in getattr(self, name):
-                if not isinstance(item, kind):
-                    raise ScenarioError.of(
-                        f"scenario: {name} with {item!r}",
-                        f"allowed {kind.__name__}",
-                        f"make it a {kind.__name__}",
-                    )
-
-    def _check_numbers(self) -> None:
-        if isinstance(self.seed, bool) or self.seed not in range(1 << 63):
-            raise ScenarioError.of(
-                f"seed {self.seed!r}", "allowed 0..2^63 - 1", "give a whole number of that range"
-            )
-        for name, low in (("observe_for_s", "over 0"), ("workload_lead_s", "0 or more")):
-            value = getattr(self, name)
-            if value is None and name == "observe_for_s":
-                continue
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not 0 <= value <= 1e9:
-                raise ScenarioError.of(
-                    f"{name} {value!r}", f"allowed {low}, up to 1e9 s", "give seconds"
-                )
-            if value == 0 and name == "observe_for_s":
-                raise ScenarioError.of("observe_for_s 0", "allowed over 0 s", "leave it out")
-            object.__setattr__(self, name, float(value))
-
-    def _check_timeline(self) -> None:
-        on = self.capabilities
-        postcopy = "postcopy-ram" in on or "dirty-bitmaps" in on
-        for item in self.timeline:
-            if item.command == "migrate-start-postcopy" and not postcopy:
-                raise ScenarioError.of(
-                    "timeline migrate-start-postcopy",
-                    "capability postcopy-ram is off",
-                    "add postcopy-ram to the capabilities",
-                )
-            if item.command == "migrate-set-parameters":
-                self.parameters.with_qmp(item.arguments)
-
-    def _check_iterables(self) -> None:
-        names = [handler.name for handler in self.iterables]
-        for name in names:
-            if names.count(name) > 1:
-                raise ScenarioError.of(
-                    f"iterable handler {name}", "there are two of that name", "name them apart"
-                )
+        for name in ("observe_for_s", "workload_lead_s"):
+            object.__setattr__(self, name, plain_seconds(name, getattr(self, name)))
+        check_scenario(self)
 
     @classmethod
     def build(cls, **values: Any) -> Scenario:

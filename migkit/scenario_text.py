@@ -71,6 +71,8 @@ class WrittenScenario:
         Costs of the machine.
     iterables : iterable of IterableHandler or mapping
         Other handlers beside RAM.
+    images_locked : bool
+        Whether the guest has disks with locked images.
     nonzero_percent : float
         Share of the memory, from its start, that holds data beside the working set, 0..100 %.
     content : str or Content, optional
@@ -105,6 +107,7 @@ class WrittenScenario:
     contention: Contention | Mapping[str, Any] = field(default_factory=Contention)
     host: str | HostProfile = DEFAULT_HOST
     iterables: Iterable[IterableHandler | Mapping[str, Any]] = ()
+    images_locked: bool = False
     nonzero_percent: float = 0
     content: str | Content | None = None
     seed: int = 1
@@ -162,6 +165,7 @@ class WrittenScenario:
             observe_for_s=_observe_s(self.observe_for, memory_bytes, parameters, link, timeline),
             workload_lead_s=lead_ns / 1e9,
             contention=_contention(self.contention),
+            images_locked=self.images_locked,
         )
 
 

@@ -16,22 +16,9 @@ from migkit.errors import ScenarioError, did_you_mean
 from migkit.link import Link
 from migkit.link_text import link_values
 from migkit.parameters import PARAMETERS, check_names
-from migkit.schema import EVENT_CODES, STATES
+from migkit.schema import COMMANDS, EVENT_CODES, STATES
 
 __all__ = ["COMMANDS", "TimelineItem"]
-
-COMMANDS: tuple[str, ...] = (
-    "migrate-start-postcopy",
-    "migrate-set-parameters",
-    "migrate_cancel",
-    "migrate-continue",
-    "migrate-pause",
-    "migrate-recover",
-    "migrate",
-    "link-change",
-    "cut",
-)
-"""All commands; the position is the code that the engine reads."""
 
 _LONGEST_S = 10.0**9
 _CONTINUE_STATES = ("pre-switchover", "device")
@@ -53,7 +40,9 @@ class TimelineItem:
     Parameters
     ----------
     command : str
-        One of `COMMANDS`. ``link-change`` and ``cut`` happen to the link; the rest are QEMU's.
+        One of `migkit.schema.COMMANDS`. ``link-change`` and ``cut`` happen to the link,
+        ``destination-error`` to the destination, which fails to load and is gone;
+        ``connect-failure`` while setup connects. The rest are QEMU's.
     at_s : float, optional
         Seconds after ``migrate`` was taken, 0 or more.
     at_state : str, optional

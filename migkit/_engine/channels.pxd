@@ -2,6 +2,12 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
+cdef extern from *:
+    """
+    #define migkit_scaled(value, times, by) ((int64_t)((__int128)(value) * (times) / (by)))
+    """
+    int64_t scaled "migkit_scaled"(int64_t value, int64_t times, int64_t by) noexcept nogil
+
 cdef enum Channel:
     CHANNEL_MAIN = 0
     CHANNEL_URGENT = 1      # postcopy's second channel

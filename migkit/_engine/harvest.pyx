@@ -1,13 +1,17 @@
 """From a finished world to the recording that Python reads."""
 
+from libc.stdint cimport int64_t
+
 import numpy as np
 
 from migkit._engine.blocktime cimport account
 from migkit._engine.recorder cimport Table
-from migkit._engine.types cimport PAGE_BYTES, STATE_COMPLETED
+from migkit._engine.types cimport (
+    PAGE_BYTES, RUN_STATE_INMIGRATE, RUN_STATE_RUNNING, STATE_COMPLETED,
+)
 from migkit._engine.world cimport World
 
-from migkit.schema import RECORDING, STATES
+from migkit.schema import RECORDING, RUN_STATES, STATES
 
 
 def recording(World w not None, plan):
@@ -18,6 +22,7 @@ def recording(World w not None, plan):
         "rounds": columns("rounds", w.rounds),
         "windows": columns("windows", w.windows),
         "faults": columns("faults", w.faults),
+        "commands": columns("commands", w.commands),
         "events": events[np.argsort(events[:, 0], kind="stable")],
         "counters": counters(w),
         "handlers": ("ram", *(item["name"] for item in plan.iterables)),
@@ -25,7 +30,15 @@ def recording(World w not None, plan):
         "outcome": STATES[w.state],
         "destination_state": STATES[w.destination_state],
         "blocktime": account(&w.incoming.blocktime) if plan.postcopy.blocktime else None,
+        "run_states": (RUN_STATES[w.sides.source], RUN_STATES[destination_runs(w)]),
     }
+
+
+cdef int64_t destination_runs(World w):
+    """Return the destination's run state; in postcopy it runs from a moment on."""
+    if w.sides.destination == RUN_STATE_INMIGRATE and 0 <= w.destination_runs_ns <= w.t:
+        return RUN_STATE_RUNNING
+    return w.sides.destination
 
 
 cdef dict columns(str name, Table table):

@@ -84,6 +84,8 @@ cdef int take_incoming(World w, plan) except -1:
 cdef int take_options(World w, plan) except -1:
     """Copy rule, capabilities, parameters, link and machine."""
     w.rule_after = plan.rule_after
+    w.sides.images_locked = plan.images_locked
+    w.sides.blindly = plan.restarts_blindly
     w.has_postcopy_device = plan.has_postcopy_device
     w.postcopy_ram = plan.postcopy_ram
     w.postcopy_possible = plan.postcopy_possible
@@ -212,6 +214,8 @@ cdef int take_timeline(World w, items) except -1:
         entry.at_event = item["at_event"]
         entry.after_ns = item["after_ns"]
         entry.command = item["command"]
+        entry.asked_state = item["asked_state"]
+        entry.to_destination = item["to_destination"]
         arguments = item["arguments"]
         entry.downtime_limit_ms = arguments.get("downtime-limit", -1)
         entry.max_bandwidth = arguments.get("max-bandwidth", -1)

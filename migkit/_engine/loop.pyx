@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from migkit._engine cimport decisions, network, postcopy, preempt, savevm, switchover, timeline
+from migkit._engine cimport (
+    decisions, endings, network, postcopy, preempt, savevm, switchover, timeline,
+)
 from migkit._engine.draws cimport counter, high_half
 from migkit._engine.incoming cimport lost
 from migkit._engine.intake cimport make_world
@@ -46,6 +48,7 @@ def run(plan, progress=None):
         setup(w)
         while not w.finished and not w.interrupted:
             turn(w)
+        timeline.answer_the_rest(w)
     if lost(&w.incoming):
         raise MemoryError("no memory for the pages that are on their way")
     for failure in (w.failure, w.writer.failure):
@@ -59,6 +62,11 @@ cdef void setup(World w) noexcept nogil:
     cdef int64_t setup_start
     w.start_ms = w.now_ms()
     w.set_state(STATE_SETUP)
+    timeline.apply(w)
+    if w.error:     # nothing is connected yet: cancelled or failed at once
+        endings.fail(w)
+        return
+    w.destination_state = STATE_ACTIVE
     w.t += w.host.thread_start_ns
     w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_bandwidth)
     w.iteration_start_ms = w.now_ms()
@@ -200,7 +208,7 @@ cdef void handle_error(World w) noexcept nogil:
         if postcopy.pause(w):
             reset_window(w)
         return
-    switchover.fail(w)
+    endings.fail(w)
 
 
 cdef void reset_window(World w) noexcept nogil:

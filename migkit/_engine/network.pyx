@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from migkit._engine.channels cimport CHANNEL_BACK, CHANNELS
+from migkit._engine.channels cimport CHANNEL_BACK, CHANNELS, scaled
 from migkit._engine.draws cimport counter, high_half
 from migkit._engine.world cimport TimelineItem, World
 
@@ -53,7 +53,7 @@ cdef void change(World w, int64_t at, TimelineItem *item) noexcept nogil:
     """Let the link be another from `at` on; what waits in the sockets goes at its speed."""
     cdef int64_t old = w.link_bandwidth, new = item.link_bandwidth
     if old > 0 and new > 0 and w.drain_end > at:
-        w.drain_end = at + (w.drain_end - at) * old // new
+        w.drain_end = at + scaled(w.drain_end - at, old, new)
     w.link_bandwidth = new
     w.net.latency_ns = item.latency_ns
     w.net.back_ns = item.back_ns

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from migkit._engine cimport (
-    decisions, destination, network, preempt, savevm, switchover, timeline,
+    decisions, destination, endings, network, preempt, savevm, switchover, timeline,
 )
 from migkit._engine.bitmap cimport count, next_run
 from migkit._engine.dirty_map cimport mark_all
@@ -17,7 +17,8 @@ from migkit._engine.types cimport (
     CHECKPOINT_DOWNTIME_END, CHECKPOINT_ITERABLE_SAVED, CHECKPOINT_NON_ITERABLE_SAVED,
     EVENT_POSTCOPY_PAUSE_CONTINUED, EVENT_POSTCOPY_PAUSE_RETURN_PATH, EVENT_POSTCOPY_START,
     EVENT_POSTCOPY_START_SET_RUN, EVENT_QEMU_SAVEVM_SEND_PACKAGED, EVENT_SAVEVM_COMMAND_SEND,
-    EVENT_SAVEVM_SEND_PING, STATE_POSTCOPY_ACTIVE, STATE_POSTCOPY_DEVICE, STATE_POSTCOPY_PAUSED,
+    EVENT_SAVEVM_SEND_PING, RUN_STATE_EXITED, RUN_STATE_RUNNING, STATE_FAILED,
+    STATE_POSTCOPY_ACTIVE, STATE_POSTCOPY_DEVICE, STATE_POSTCOPY_PAUSED,
     STATE_POSTCOPY_RECOVER, STATE_POSTCOPY_RECOVER_SETUP, SYNC_POSTCOPY,
 )
 from migkit._engine.world cimport World
@@ -31,17 +32,18 @@ cdef enum:
 cdef void start(World w) noexcept nogil:
     """Stop the guest here, tell the destination what is stale, send the devices, go on there."""
     if w.postcopy_preempt and not preempt.open_channel(w):
-        switchover.fail(w)
+        endings.fail(w)
         return
     savevm.ram_section(w, savevm.BODY_END_MARK)
     w.emit(EVENT_POSTCOPY_START)
     w.emit(EVENT_POSTCOPY_START_SET_RUN)
+    endings.take_lock(w)
     switchover.stop_vm(w)
     if not switchover.switchover_start(w):
-        switchover.fail(w)
+        endings.fail(w)
         return
     savevm.complete_handlers(w, False)
-    switchover.checkpoint(w, CHECKPOINT_ITERABLE_SAVED)
+    endings.checkpoint(w, CHECKPOINT_ITERABLE_SAVED)
     if w.postcopy_ram:
         bitmap_sync(w, SYNC_POSTCOPY)
         restart_sweep(w)
@@ -50,9 +52,9 @@ cdef void start(World w) noexcept nogil:
         destination.say(w, arrived_ns(w), PONG)
     send_package(w)
     if w.error:
-        switchover.fail(w)
+        endings.fail(w)
         return
-    switchover.checkpoint(w, CHECKPOINT_DOWNTIME_END)
+    endings.checkpoint(w, CHECKPOINT_DOWNTIME_END)
     w.downtime_ms = decisions.blackout_ms(w.t - w.downtime_start_ns, into_ms_ns(w))
     if w.postcopy_ram:
         savevm.ping(w, 4)
@@ -62,6 +64,7 @@ cdef void start(World w) noexcept nogil:
     else:
         w.set_state(STATE_POSTCOPY_ACTIVE)
     w.destination_state = STATE_POSTCOPY_ACTIVE
+    endings.release_lock(w)
 
 
 cdef int64_t into_ms_ns(World w) noexcept nogil:
@@ -116,7 +119,7 @@ cdef void send_package(World w) noexcept nogil:
     cdef int64_t blob = savevm.COMMAND_HEADER_BYTES + w.device_state_bytes
     w.emit(EVENT_SAVEVM_COMMAND_SEND, savevm.POSTCOPY_LISTEN, 0)
     w.t += w.host.package_ns
-    switchover.checkpoint(w, CHECKPOINT_NON_ITERABLE_SAVED)
+    endings.checkpoint(w, CHECKPOINT_NON_ITERABLE_SAVED)
     if w.postcopy_ram:
         blob += packed_ping(w, PING_IN_PACKAGE)
     if w.has_postcopy_device and w.has_return_path:
@@ -170,7 +173,7 @@ cdef bint pause(World w) noexcept nogil:
     """Wait for recovery after the link broke; True when the migration goes on."""
     preempt.serve(w)
     w.set_state(STATE_POSTCOPY_PAUSED)
-    w.destination_state = STATE_POSTCOPY_PAUSED
+    pause_destination(w)
     w.emit(EVENT_POSTCOPY_PAUSE_RETURN_PATH)
     destination.drop_in_flight(w, w.cut_ns)
     timeline.apply(w)           # the cut itself is among the items that are due
@@ -181,6 +184,14 @@ cdef bint pause(World w) noexcept nogil:
         return False
     recover(w)
     return not w.error
+
+
+cdef void pause_destination(World w) noexcept nogil:
+    """Let the destination wait, too, if it runs by now and is not what failed."""
+    if w.destination_runs_ns <= w.t and not timeline.destination_error_before(w, w.t):
+        endings.destination_is(w, STATE_POSTCOPY_PAUSED, RUN_STATE_RUNNING)
+    else:
+        endings.destination_is(w, STATE_FAILED, RUN_STATE_EXITED)
 
 
 cdef bint wait_for_resume(World w) noexcept nogil:
@@ -205,6 +216,7 @@ cdef void recover(World w) noexcept nogil:
     w.drain_end = w.t
     network.reset(w)
     w.link_bandwidth = w.recovery_link_bandwidth
+    w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_postcopy_bandwidth)
     w.set_state(STATE_POSTCOPY_RECOVER)
     for block in range(w.blocks):
         savevm.command(w, savevm.RECV_BITMAP, 1 + w.block_name_bytes[block])

@@ -6,7 +6,7 @@ equal records at once, up to the next write, with the same outcome.
 
 from libc.stdint cimport int64_t
 
-from migkit._engine.channels cimport CHANNEL_MAIN
+from migkit._engine.channels cimport CHANNEL_MAIN, scaled
 from migkit._engine.decisions cimport rate_exceeded
 from migkit._engine.destination cimport acknowledge, note_write
 from migkit._engine.network cimport arrival
@@ -129,11 +129,11 @@ cdef int64_t accepted_ns(
     """
     cdef int64_t room = w.send_buffer_bytes, accepted
     if not w.in_postcopy():
-        return max(w.t, drain_end - service_ns * room // count)
+        return max(w.t, drain_end - scaled(service_ns, room, count))
     room = max(room, w.incoming.costs.socket_bytes)
-    accepted = drain_end - service_ns * room // count
+    accepted = drain_end - scaled(service_ns, room, count)
     if accepted > w.t:
-        accepted += service_ns * min(room, w.incoming.costs.socket_wake_bytes) // count
+        accepted += scaled(service_ns, min(room, w.incoming.costs.socket_wake_bytes), count)
     return max(w.t, accepted)
 
 

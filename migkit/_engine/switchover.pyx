@@ -2,23 +2,22 @@
 
 from libc.stdint cimport int64_t
 
-from migkit._engine cimport decisions, savevm, timeline
+from migkit._engine cimport savevm, timeline
 from migkit._engine.channels cimport CHANNEL_BACK, CHANNEL_MAIN
 from migkit._engine.destination cimport hear
-from migkit._engine.guest cimport resume, stop
+from migkit._engine.endings cimport checkpoint, fail, finish, release_lock, take_lock
+from migkit._engine.guest cimport stop
 from migkit._engine.network cimport arrival
 from migkit._engine.preempt cimport serve
 from migkit._engine.stream cimport flush, put
 from migkit._engine.types cimport (
-    CHECKPOINT_DOWNTIME_END, CHECKPOINT_DOWNTIME_START, CHECKPOINT_ITERABLE_SAVED,
-    CHECKPOINT_NON_ITERABLE_SAVED, CHECKPOINT_VM_STOPPED, Checkpoint, EVENT_MIGRATE_ERROR,
-    EVENT_MIGRATION_COMPLETION_POSTCOPY_END,
+    CHECKPOINT_DOWNTIME_START, CHECKPOINT_ITERABLE_SAVED, CHECKPOINT_NON_ITERABLE_SAVED,
+    CHECKPOINT_VM_STOPPED, EVENT_MIGRATION_COMPLETION_POSTCOPY_END,
     EVENT_MIGRATION_COMPLETION_POSTCOPY_END_AFTER_COMPLETE,
     EVENT_MIGRATION_COMPLETION_VM_STOP, EVENT_MIGRATION_PRECOPY_COMPLETE,
     EVENT_MIGRATION_RETURN_PATH_END_AFTER, EVENT_MIGRATION_RETURN_PATH_END_BEFORE,
-    EVENT_MIGRATION_THREAD_AFTER_LOOP, EVENT_SOURCE_RETURN_PATH_THREAD_SHUT,
-    EVENT_VMSTATE_DOWNTIME_CHECKPOINT, STATE_CANCELLED, STATE_CANCELLING, STATE_COMPLETED,
-    STATE_DEVICE, STATE_FAILED, STATE_POSTCOPY_PAUSED, STATE_PRE_SWITCHOVER,
+    EVENT_SOURCE_RETURN_PATH_THREAD_SHUT, RUN_STATE_FINISH_MIGRATE, STATE_CANCELLING,
+    STATE_DEVICE, STATE_PRE_SWITCHOVER,
 )
 from migkit._engine.world cimport World
 
@@ -26,13 +25,9 @@ cdef enum:
     SHUT_BYTES = 8
 
 
-cdef void checkpoint(World w, Checkpoint which) noexcept nogil:
-    """Record a point of the downtime."""
-    w.emit(EVENT_VMSTATE_DOWNTIME_CHECKPOINT, which)
-
-
 cdef void stop_vm(World w) noexcept nogil:
     """Stop the guest; downtime begins (migration_stop_vm)."""
+    w.sides.source = RUN_STATE_FINISH_MIGRATE
     w.downtime_start_ns = w.t
     checkpoint(w, CHECKPOINT_DOWNTIME_START)
     stop(w)
@@ -47,8 +42,10 @@ cdef bint switchover_start(World w) noexcept nogil:
         return False
     if w.pause_before_switchover:
         w.set_state(STATE_PRE_SWITCHOVER)
+        release_lock(w)
         if not wait_for_continue(w):
             return False
+        take_lock(w)
     w.set_state(STATE_DEVICE)
     w.rate_limit_max = 0
     w.emit(EVENT_MIGRATION_PRECOPY_COMPLETE)
@@ -76,6 +73,7 @@ cdef bint wait_for_continue(World w) noexcept nogil:
 
 cdef void complete_precopy(World w) noexcept nogil:
     """Send the rest with the guest stopped (migration_completion_precopy)."""
+    take_lock(w)
     stop_vm(w)
     if not switchover_start(w):
         fail(w)
@@ -90,7 +88,12 @@ cdef void complete_precopy(World w) noexcept nogil:
     if w.error:
         fail(w)
         return
+    w.sides.whole_stream_ns = max(w.t, w.drain_end + w.net.latency_ns) + w.host.load_ns
+    release_lock(w)
     close_return_path(w, w.host.load_ns)
+    if w.error:
+        fail(w)
+        return
     finish(w)
 
 
@@ -100,10 +103,12 @@ cdef void complete_postcopy(World w) noexcept nogil:
     Nothing in here can be paused: a link that breaks now ends the migration on both sides.
     """
     w.emit(EVENT_MIGRATION_COMPLETION_POSTCOPY_END)
+    take_lock(w)
     savevm.ram_section(w, savevm.BODY_RAM_COMPLETE)
     savevm.complete_handlers(w, True)
     put(w, 1)
     flush(w)
+    release_lock(w)
     w.emit(EVENT_MIGRATION_COMPLETION_POSTCOPY_END_AFTER_COMPLETE)
     if not w.error:
         close_return_path(w, w.host.postcopy_end_ns)
@@ -120,6 +125,9 @@ cdef void close_return_path(World w, int64_t destination_ns) noexcept nogil:
         return
     w.emit(EVENT_MIGRATION_RETURN_PATH_END_BEFORE)
     see_to_timeline(w, destination_ns)
+    if w.error:
+        w.emit(EVENT_MIGRATION_RETURN_PATH_END_AFTER, 0)
+        return
     shut = max(w.t, arrival(w, CHANNEL_MAIN, w.drain_end, 1)) + destination_ns
     shut = arrival(w, CHANNEL_BACK, shut, SHUT_BYTES)
     cut = timeline.cut_before(w, shut)
@@ -145,41 +153,3 @@ cdef void see_to_timeline(World w, int64_t destination_ns) noexcept nogil:
             return
         w.t = max(w.t, later)
         timeline.apply(w)
-
-
-cdef void finish(World w) noexcept nogil:
-    """Account downtime, total time and throughput (migration_completion_end)."""
-    cdef int64_t now = w.now_ms()
-    checkpoint(w, CHECKPOINT_DOWNTIME_END)
-    w.downtime_ms = decisions.completed_downtime_ms(w.downtime_ms, downtime_start_ms(w), now)
-    w.total_time_ms = now - w.start_ms
-    w.mbps = decisions.mbps_whole(w.transferred, w.total_time_ms - w.setup_time_ms, w.mbps)
-    w.set_state(STATE_COMPLETED)
-    w.destination_state = STATE_COMPLETED
-    end_loop(w)
-
-
-cdef int64_t downtime_start_ms(World w) noexcept nogil:
-    """Return the millisecond in which the guest was stopped."""
-    return (w.downtime_start_ns + w.host.clock_phase_ns) // 1_000_000
-
-
-cdef void fail(World w) noexcept nogil:
-    """End without success: failed, or cancelled if that was asked for; the guest goes on."""
-    w.emit(EVENT_MIGRATE_ERROR)
-    if w.state == STATE_CANCELLING:
-        w.set_state(STATE_CANCELLED)
-        w.destination_state = STATE_FAILED
-    elif not w.abandoned:
-        w.set_state(STATE_FAILED)
-        w.destination_state = (
-            STATE_POSTCOPY_PAUSED if 0 <= w.destination_runs_ns <= w.t else STATE_FAILED
-        )
-    end_loop(w)
-    resume(w)
-
-
-cdef void end_loop(World w) noexcept nogil:
-    """Leave the migration thread's loop."""
-    w.emit(EVENT_MIGRATION_THREAD_AFTER_LOOP)
-    w.finished = True

@@ -7,3 +7,5 @@ from migkit._engine.world cimport World
 cdef void apply(World w) noexcept nogil
 cdef int64_t cut_before(World w, int64_t limit) noexcept nogil
 cdef int64_t next_moment(World w) noexcept nogil
+cdef void answer_the_rest(World w) noexcept nogil
+cdef bint destination_error_before(World w, int64_t limit) noexcept nogil

@@ -9,6 +9,7 @@ from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.channels cimport Channels
 from migkit._engine.incoming cimport Incoming
 from migkit._engine.recorder cimport Table
+from migkit._engine.sides cimport Sides
 from migkit._engine.types cimport EVENT_COUNT
 from migkit._engine.writers cimport Writer
 
@@ -75,6 +76,8 @@ cdef struct TimelineItem:
     int64_t at_event
     int64_t after_ns
     int64_t command
+    int64_t asked_state
+    bint to_destination
     bint fired
     # New values of migrate-set-parameters and link-change; -1 = not named.
     int64_t downtime_limit_ms
@@ -99,6 +102,7 @@ cdef class World:
     cdef int64_t max_cpu_throttle, machine_name_bytes, device_state_bytes, vmdesc_bytes
     cdef int64_t link_bandwidth, send_buffer_bytes, recovery_link_bandwidth
     cdef Channels net
+    cdef Sides sides
     cdef int64_t observe_ns, workload_busy_ns_per_ms
     cdef int blocks, handler_count, vcpus
     cdef int64_t block_start[MAX_BLOCKS + 1]
@@ -161,7 +165,7 @@ cdef class World:
     cdef int64_t hint_page          # where the background sweep goes on; -1: where it was
     # recording
     cdef int64_t event_ns[EVENT_COUNT]
-    cdef Table events, iterations, rounds, windows, faults
+    cdef Table events, iterations, rounds, windows, faults, commands
 
     # Whether a page would be found to be zero now.
     cdef inline bint finds_zero(self, int64_t page) noexcept nogil:

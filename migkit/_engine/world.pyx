@@ -9,7 +9,8 @@ from migkit._engine.incoming cimport discard
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport (
     EVENT_COUNT, EVENT_MIGRATE_SET_STATE, MAX_ARGUMENTS,
-    STATE_ACTIVE, STATE_POSTCOPY_ACTIVE, STATE_POSTCOPY_DEVICE,
+    RUN_STATE_INMIGRATE, RUN_STATE_RUNNING, STATE_POSTCOPY_ACTIVE, STATE_POSTCOPY_DEVICE,
+    STATE_SETUP,
 )
 
 
@@ -22,7 +23,10 @@ cdef class World:
     def __cinit__(self):
         cdef int event
         self.vm_running = True
-        self.destination_state = STATE_ACTIVE
+        self.destination_state = STATE_SETUP
+        self.sides.source = RUN_STATE_RUNNING
+        self.sides.destination = RUN_STATE_INMIGRATE
+        self.sides.destination_failed_ns = self.sides.whole_stream_ns = -1
         self.last_sent_block = self.urgent_last_block = -1
         self.hint_page = -1
         self.cut_ns = self.timer_ns = self.downtime_start_ns = -1
@@ -32,6 +36,7 @@ cdef class World:
         self.rounds = Table(12)
         self.windows = Table(6)
         self.faults = Table(6)
+        self.commands = Table(4)
         for event in range(EVENT_COUNT):
             self.event_ns[event] = -1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from migkit.oracle import loop
+from migkit.oracle import loop, timeline
 from migkit.oracle.recording import recording
 from migkit.oracle.world import World
 
@@ -30,6 +30,7 @@ def run(plan: Any) -> dict[str, Any]:
     loop.setup(w)
     while not w.finished:
         loop.turn(w)
+    timeline.answer_the_rest(w)
     return recording(w)
 
 

@@ -66,6 +66,31 @@ class Command(IntEnum):
     MIGRATE = 6
     LINK_CHANGE = 7
     CUT = 8
+    DESTINATION_ERROR = 9
+    CONNECT_FAILURE = 10
+
+
+class Reply(IntEnum):
+    """What QEMU answers to a command."""
+
+    ACCEPTED = 0
+    NO_EFFECT = 1
+    CANNOT_CANCEL = 2
+    NOT_EXPECTED_STATE = 3
+    CANNOT_PAUSE = 4
+    CANNOT_RECOVER = 5
+    CANNOT_RESUME = 6
+
+
+class RunState(IntEnum):
+    """Run states of a virtual machine (qapi/run-state.json), and that its QEMU has exited."""
+
+    RUNNING = 0
+    FINISH_MIGRATE = 1
+    POSTMIGRATE = 2
+    INMIGRATE = 3
+    PAUSED = 4
+    EXITED = 5
 
 
 class Event(IntEnum):

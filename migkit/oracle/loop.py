@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, network, postcopy, preempt, savevm, switchover, timeline
+from migkit.oracle import (
+    decisions,
+    endings,
+    network,
+    postcopy,
+    preempt,
+    savevm,
+    switchover,
+    timeline,
+)
 from migkit.oracle.codes import Decision, Event, State, SyncReason
 from migkit.oracle.draws import counter
 from migkit.oracle.stream import put, rate_exceeded
@@ -17,6 +26,11 @@ def setup(w: World) -> None:
     plan = w.plan
     w.start_ms = w.now_ms()
     w.set_state(State.SETUP)
+    timeline.apply(w)
+    if w.error:  # nothing is connected yet: cancelled or failed at once
+        endings.fail(w)
+        return
+    w.destination_state = State.ACTIVE
     w.t += plan.host.thread_start_ns
     w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-bandwidth"])
     w.iteration_start_ms = w.now_ms()
@@ -146,7 +160,7 @@ def handle_error(w: World) -> None:
         if postcopy.pause(w):
             reset_window(w)
         return
-    switchover.fail(w)
+    endings.fail(w)
 
 
 def reset_window(w: World) -> None:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination, network, preempt, savevm, switchover, timeline
-from migkit.oracle.codes import Checkpoint, Event, State, SyncReason
+from migkit.oracle import (
+    decisions,
+    destination,
+    endings,
+    network,
+    preempt,
+    savevm,
+    switchover,
+    timeline,
+)
+from migkit.oracle.codes import Checkpoint, Event, RunState, State, SyncReason
 from migkit.oracle.incoming import PONG, PONG_PACKAGE_LOADED
 from migkit.oracle.network import Channel, arrival, round_trip_ns
 from migkit.oracle.ram import END_OF_SECTION_BYTES
@@ -18,17 +27,18 @@ def start(w: World) -> None:
     """Stop the guest here, tell the destination what is stale, send the devices, go on there."""
     w.postcopy_start_ns = w.t
     if w.plan.postcopy_preempt and not preempt.open_channel(w):
-        switchover.fail(w)
+        endings.fail(w)
         return
     savevm.section(w, 0, savevm.RAM_SECTION_ID, end_of_section)
     w.emit(Event.POSTCOPY_START)
     w.emit(Event.POSTCOPY_START_SET_RUN)
+    endings.take_lock(w)
     switchover.stop_vm(w)
     if not switchover.switchover_start(w):
-        switchover.fail(w)
+        endings.fail(w)
         return
     savevm.complete_handlers(w, postcopiable_too=False)
-    switchover.checkpoint(w, Checkpoint.ITERABLE_SAVED)
+    endings.checkpoint(w, Checkpoint.ITERABLE_SAVED)
     if w.plan.postcopy_ram:
         bitmap_sync(w, SyncReason.POSTCOPY)
         w.last_seen_block, w.last_page, w.last_sent_block = 0, 0, -1
@@ -37,9 +47,9 @@ def start(w: World) -> None:
         destination.say(w, arrived_ns(w), PONG)
     send_package(w)
     if w.error:
-        switchover.fail(w)
+        endings.fail(w)
         return
-    switchover.checkpoint(w, Checkpoint.DOWNTIME_END)
+    endings.checkpoint(w, Checkpoint.DOWNTIME_END)
     w.downtime_ms = decisions.blackout_ms(w.t - w.downtime_start_ns, into_ms_ns(w))
     if w.plan.postcopy_ram:
         savevm.ping(w, 4)
@@ -47,6 +57,7 @@ def start(w: World) -> None:
     waits = w.plan.has_postcopy_device and w.plan.has_return_path
     w.set_state(State.POSTCOPY_DEVICE if waits else State.POSTCOPY_ACTIVE)
     w.destination_state = State.POSTCOPY_ACTIVE
+    endings.release_lock(w)
 
 
 def into_ms_ns(w: World) -> int:
@@ -97,7 +108,7 @@ def send_package(w: World) -> None:
     w.emit(Event.SAVEVM_COMMAND_SEND, savevm.POSTCOPY_LISTEN, 0)
     blob += savevm.COMMAND_HEADER_BYTES + w.plan.device_state_bytes
     w.t += w.plan.host.package_ns
-    switchover.checkpoint(w, Checkpoint.NON_ITERABLE_SAVED)
+    endings.checkpoint(w, Checkpoint.NON_ITERABLE_SAVED)
     for value in package_pings(w):
         w.emit(Event.SAVEVM_SEND_PING, value)
         w.emit(Event.SAVEVM_COMMAND_SEND, savevm.PING, 4)
@@ -152,7 +163,7 @@ def pause(w: World) -> bool:
     """Wait for recovery after the link broke; True when the migration goes on."""
     preempt.serve(w)
     w.set_state(State.POSTCOPY_PAUSED)
-    w.destination_state = State.POSTCOPY_PAUSED
+    pause_destination(w)
     w.emit(Event.POSTCOPY_PAUSE_RETURN_PATH)
     destination.drop_in_flight(w, w.cut_ns)
     timeline.apply(w)  # the cut itself is among the items that are due
@@ -163,6 +174,15 @@ def pause(w: World) -> bool:
         return False
     recover(w)
     return not w.error
+
+
+def pause_destination(w: World) -> None:
+    """Let the destination wait, too, if it runs by now and is not what failed."""
+    runs = w.destination_runs_ns <= w.t
+    if runs and not timeline.destination_error_before(w, w.t):
+        w.destination_state, w.destination_run_state = State.POSTCOPY_PAUSED, RunState.RUNNING
+    else:
+        w.destination_state, w.destination_run_state = State.FAILED, RunState.EXITED
 
 
 def wait_for_resume(w: World) -> bool:
@@ -184,6 +204,7 @@ def recover(w: World) -> None:
     w.drain_end = w.t
     network.reset(w)
     w.link_bandwidth = w.plan.recovery_link_bandwidth_bytes_per_s
+    w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-postcopy-bandwidth"])
     w.set_state(State.POSTCOPY_RECOVER)
     destination_bytes = 0
     for block, id_bytes in enumerate(w.plan.block_id_bytes):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from migkit.oracle.codes import State
+from migkit.oracle.codes import RunState, State
 from migkit.oracle.world import PAGE_BYTES, World
 from migkit.schema import RECORDING
 
@@ -22,12 +22,25 @@ def recording(w: World) -> dict[str, Any]:
     out["outcome"] = state_name(w.state)
     out["destination_state"] = state_name(w.destination_state)
     out["blocktime"] = w.incoming.blocktime.account() if w.plan.postcopy.blocktime else None
+    out["run_states"] = tuple(run_state_name(s) for s in (w.run_state, destination_runs(w)))
     return out
 
 
 def state_name(state: State) -> str:
     """Return QEMU's spelling of a state."""
     return State(state).name.lower().replace("_", "-")
+
+
+def run_state_name(state: RunState) -> str:
+    """Return QEMU's spelling of a run state."""
+    return RunState(state).name.lower().replace("_", "-")
+
+
+def destination_runs(w: World) -> RunState:
+    """Return the destination's run state; in postcopy it runs from a moment on."""
+    if w.destination_run_state == RunState.INMIGRATE and 0 <= w.destination_runs_ns <= w.t:
+        return RunState.RUNNING
+    return w.destination_run_state
 
 
 def columns(w: World, table: str) -> dict[str, np.ndarray]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination, guest, preempt, ram, savevm, timeline
-from migkit.oracle.codes import Checkpoint, Event, State
+from migkit.oracle import destination, guest, preempt, ram, savevm, timeline
+from migkit.oracle.codes import Checkpoint, Event, RunState, State
+from migkit.oracle.endings import checkpoint, fail, finish, release_lock, take_lock
 from migkit.oracle.network import Channel, arrival
 from migkit.oracle.stream import flush, put
 from migkit.oracle.world import World
@@ -11,13 +12,9 @@ from migkit.oracle.world import World
 SHUT_BYTES = 8
 
 
-def checkpoint(w: World, which: Checkpoint) -> None:
-    """Record a point of the downtime."""
-    w.emit(Event.VMSTATE_DOWNTIME_CHECKPOINT, int(which))
-
-
 def stop_vm(w: World) -> None:
     """Stop the guest; downtime begins (migration_stop_vm)."""
+    w.run_state = RunState.FINISH_MIGRATE
     w.downtime_start_ns = w.t
     checkpoint(w, Checkpoint.DOWNTIME_START)
     guest.stop(w)
@@ -32,8 +29,10 @@ def switchover_start(w: World) -> bool:
         return False
     if w.plan.pause_before_switchover:
         w.set_state(State.PRE_SWITCHOVER)
+        release_lock(w)
         if not wait_for_continue(w):
             return False
+        take_lock(w)
     w.set_state(State.DEVICE)
     w.rate_limit_max = 0
     w.emit(Event.MIGRATION_PRECOPY_COMPLETE)
@@ -60,6 +59,7 @@ def wait_for_continue(w: World) -> bool:
 
 def complete_precopy(w: World) -> None:
     """Send the rest with the guest stopped (migration_completion_precopy)."""
+    take_lock(w)
     stop_vm(w)
     if not switchover_start(w):
         fail(w)
@@ -75,7 +75,12 @@ def complete_precopy(w: World) -> None:
     if w.error:
         fail(w)
         return
+    w.whole_stream_ns = max(w.t, w.drain_end + w.latency_ns) + w.plan.host.load_ns
+    release_lock(w)
     close_return_path(w, w.plan.host.load_ns)
+    if w.error:
+        fail(w)
+        return
     finish(w)
 
 
@@ -85,11 +90,13 @@ def complete_postcopy(w: World) -> None:
     Nothing in here can be paused: a link that breaks now ends the migration on both sides.
     """
     w.emit(Event.MIGRATION_COMPLETION_POSTCOPY_END)
+    take_lock(w)
     w.complete_entry_ns = w.t
     savevm.section(w, 0, savevm.RAM_SECTION_ID, ram.complete)
     savevm.complete_handlers(w, postcopiable_too=True)
     put(w, 1)
     flush(w)
+    release_lock(w)
     w.emit(Event.MIGRATION_COMPLETION_POSTCOPY_END_AFTER_COMPLETE)
     if not w.error:
         close_return_path(w, w.plan.host.postcopy_end_ns)
@@ -105,6 +112,9 @@ def close_return_path(w: World, destination_ns: int) -> None:
         return
     w.emit(Event.MIGRATION_RETURN_PATH_END_BEFORE)
     see_to_timeline(w, destination_ns)
+    if w.error:
+        w.emit(Event.MIGRATION_RETURN_PATH_END_AFTER, 0)
+        return
     there = max(w.t, arrival(w, Channel.MAIN, w.drain_end, 1)) + destination_ns
     shut = arrival(w, Channel.BACK, there, SHUT_BYTES)
     cut = timeline.cut_before(w, shut)
@@ -127,40 +137,3 @@ def see_to_timeline(w: World, destination_ns: int) -> None:
             return
         w.t = max(w.t, later)
         timeline.apply(w)
-
-
-def finish(w: World) -> None:
-    """Account downtime, total time and throughput (migration_completion_end)."""
-    checkpoint(w, Checkpoint.DOWNTIME_END)
-    now = w.now_ms()
-    w.downtime_ms = decisions.completed_downtime_ms(w.downtime_ms, downtime_start_ms(w), now)
-    w.total_time_ms = now - w.start_ms
-    w.mbps = decisions.mbps_whole(w.transferred, w.total_time_ms - w.setup_time_ms, w.mbps)
-    w.set_state(State.COMPLETED)
-    w.destination_state = State.COMPLETED
-    end_loop(w)
-
-
-def downtime_start_ms(w: World) -> int:
-    """Return the millisecond in which the guest was stopped."""
-    return (w.downtime_start_ns + w.plan.host.clock_phase_ns) // 1_000_000
-
-
-def fail(w: World) -> None:
-    """End without success: failed, or cancelled if that was asked for; the guest goes on."""
-    w.emit(Event.MIGRATE_ERROR)
-    if w.state == State.CANCELLING:
-        w.set_state(State.CANCELLED)
-        w.destination_state = State.FAILED
-    elif not w.abandoned:
-        w.set_state(State.FAILED)
-        running = 0 <= w.destination_runs_ns <= w.t
-        w.destination_state = State.POSTCOPY_PAUSED if running else State.FAILED
-    end_loop(w)
-    guest.resume(w)
-
-
-def end_loop(w: World) -> None:
-    """Leave the migration thread's loop."""
-    w.emit(Event.MIGRATION_THREAD_AFTER_LOOP)
-    w.finished = True

@@ -6,11 +6,9 @@ top of a pass, after a write, after a sleep. Nothing wakes it (migration_rate_li
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, network
-from migkit.oracle.codes import Command, State
+from migkit.oracle import commands, decisions, network
+from migkit.oracle.codes import Command, Reply, State
 from migkit.oracle.world import World
-
-RUNNING_PRECOPY = (State.SETUP, State.ACTIVE, State.PRE_SWITCHOVER, State.DEVICE)
 
 
 def apply(w: World) -> None:
@@ -23,6 +21,8 @@ def apply(w: World) -> None:
 
 def due(w: World, item: dict) -> bool:
     """Whether the item's moment has come."""
+    if commands.waits_for_lock(item["command"], w.lock_held):
+        return False
     if item["at_state"] >= 0:
         return w.state == item["at_state"]
     if item["at_event"] >= 0:
@@ -32,15 +32,30 @@ def due(w: World, item: dict) -> bool:
 
 
 def cut_before(w: World, limit: int) -> int:
-    """Return when the link is cut, if that is not after `limit`; else -1."""
+    """Return when the link is cut, if that is not after `limit`; else -1.
+
+    A destination that fails closes its side, which is a cut as soon as the source knows.
+    """
+    later = {Command.CUT: 0, Command.DESTINATION_ERROR: w.back_ns}
     cuts = [w.cut_ns] if w.cut_ns >= 0 else []
     cuts += [
-        item["at_ns"]
+        item["at_ns"] + later[item["command"]]
         for index, item in enumerate(w.timeline)
-        if index not in w.fired and item["command"] == Command.CUT and item["at_ns"] >= 0
+        if index not in w.fired and item["command"] in later and item["at_ns"] >= 0
     ]
     first = min(cuts, default=-1)
     return first if first <= limit else -1
+
+
+def destination_error_before(w: World, limit: int) -> bool:
+    """Whether the destination has failed to load by `limit`, be that known here or not."""
+    if 0 <= w.destination_failed_ns <= limit:
+        return True
+    return any(
+        item["command"] == Command.DESTINATION_ERROR and 0 <= item["at_ns"] <= limit
+        for index, item in enumerate(w.timeline)
+        if index not in w.fired
+    )
 
 
 def next_moment(w: World) -> int:
@@ -59,37 +74,83 @@ def known(w: World, item: dict) -> bool:
 
 
 def moment(w: World, item: dict) -> int:
-    """Return the moment at which an item that is due came."""
+    """Return the moment at which an item that is due came, or was let through."""
     if item["at_event"] >= 0:
-        return w.event_ns[item["at_event"]] + item["after_ns"]
-    return item["at_ns"] if item["at_ns"] >= 0 else w.t
+        at = w.event_ns[item["at_event"]] + item["after_ns"]
+    else:
+        at = item["at_ns"] if item["at_ns"] >= 0 else w.t
+    if commands.waits_for_lock(item["command"], lock_held=True):
+        return max(at, w.lock_released_ns)
+    return at
 
 
 def carry_out(w: World, item: dict) -> None:
+    """Answer a command by the state of its side, and do what an accepted one does."""
+    at = moment(w, item)
+    to_destination = to_the_destination(item)
+    state = w.destination_state if to_destination else w.state
+    reply = commands.reply_to(item["command"], int(state), item["asked_state"])
+    w.tables["commands"].append((at, item["command"], int(to_destination), int(reply)))
+    if reply == Reply.ACCEPTED:
+        execute(w, item, at)
+
+
+def to_the_destination(item: dict) -> bool:
+    """Whether the destination's state decides."""
+    if item["command"] == Command.MIGRATE_PAUSE:
+        return item["to_destination"]
+    return item["command"] == Command.MIGRATE_RECOVER
+
+
+def execute(w: World, item: dict, at: int) -> None:
     """Change the state that the command changes."""
-    command, at = item["command"], moment(w, item)
+    command = item["command"]
     if command == Command.MIGRATE_START_POSTCOPY:
         w.start_postcopy = w.plan.postcopy_possible
     elif command == Command.MIGRATE_SET_PARAMETERS:
         set_parameters(w, item["arguments"])
     elif command == Command.MIGRATE_CANCEL:
-        if w.state in RUNNING_PRECOPY:
-            w.set_state(State.CANCELLING, at)
-            w.error = True
+        w.set_state(State.CANCELLING, at)
+        w.error = True
     elif command == Command.MIGRATE_CONTINUE:
         w.continue_asked = w.state == State.PRE_SWITCHOVER
     elif command == Command.MIGRATE_PAUSE:
-        if w.state == State.POSTCOPY_ACTIVE:
-            w.cut_ns = at
-            w.error = True
-    elif command == Command.MIGRATE_RECOVER:
-        w.recover_asked = w.destination_state == State.POSTCOPY_PAUSED
-    elif command == Command.MIGRATE:
-        w.resume_asked = w.state == State.POSTCOPY_PAUSED
-    elif command == Command.CUT:
         w.cut_ns = at
+        w.error = True
+    elif command == Command.MIGRATE_RECOVER:
+        w.recover_asked = True
+    elif command == Command.MIGRATE:
+        w.resume_asked = True
     elif command == Command.LINK_CHANGE:
         network.change(w, at, item["arguments"])
+    elif command == Command.CUT:
+        w.cut_ns = at
+    else:
+        mishap(w, command, at)
+
+
+def mishap(w: World, command: int, at: int) -> None:
+    """Let the destination fail to load, or the connection fail while setup waits for it."""
+    if command == Command.DESTINATION_ERROR:
+        w.destination_failed_ns = at
+        w.cut_ns = at + w.back_ns
+    elif w.state == State.SETUP and w.destination_state == State.SETUP:
+        w.connect_failed = True
+        w.error = True
+
+
+def answer_the_rest(w: World) -> None:
+    """Answer what is given after the end."""
+    ended = (State.COMPLETED, State.FAILED, State.CANCELLED)
+    if w.state not in ended:
+        return
+    for index, item in enumerate(w.timeline):
+        if index not in w.fired and item["at_ns"] >= 0:
+            to_destination = to_the_destination(item)
+            state = w.destination_state if to_destination else w.state
+            reply = commands.reply_to(item["command"], int(state), item["asked_state"])
+            row = (item["at_ns"], item["command"], int(to_destination), int(reply))
+            w.tables["commands"].append(row)
 
 
 def set_parameters(w: World, arguments: dict[str, int]) -> None:

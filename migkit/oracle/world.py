@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from migkit.oracle.codes import Event, State
+from migkit.oracle.codes import Event, RunState, State
 from migkit.oracle.content import PageContent
 from migkit.oracle.incoming import Incoming
 from migkit.oracle.writers import make_writer
@@ -31,7 +31,8 @@ class World:
         self.t = 0  # virtual time, ns
         self.start_ms = 0
         self.state = State.NONE
-        self.destination_state = State.ACTIVE
+        self.destination_state = State.SETUP
+        self._init_sides()
         self.finished = False
         self.abandoned = False  # waits for a command that never comes
         self._init_stream()
@@ -48,6 +49,15 @@ class World:
         self.postcopy_pages = 0
         self.events: list[tuple[int, ...]] = []
         self.tables: dict[str, list[Any]] = {name: [] for name in RECORDING}
+
+    def _init_sides(self) -> None:
+        self.run_state = RunState.RUNNING
+        self.destination_run_state = RunState.INMIGRATE
+        self.lock_held = False  # the big QEMU lock, by the migration thread
+        self.lock_released_ns = 0
+        self.connect_failed = False
+        self.destination_failed_ns = -1
+        self.whole_stream_ns = -1  # precopy: when the destination starts, if there is no cut
 
     def _init_stream(self) -> None:
         self.buffer_used = 0

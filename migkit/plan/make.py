@@ -159,6 +159,8 @@ def _capability_fields(scenario: Scenario) -> dict[str, Any]:
         "has_return_path": "postcopy-ram" in on or "return-path" in on,
         "pause_before_switchover": "pause-before-switchover" in on,
         "auto_converge": "auto-converge" in on,
+        "images_locked": scenario.images_locked,
+        "restarts_blindly": version < (10, 1),
     }
 
 
@@ -201,6 +203,7 @@ def _timeline(items: tuple[TimelineItem, ...], link: Link) -> tuple[dict[str, An
             "after_ns": to_ns(item.after_s),
             "command": item.code,
             "arguments": dict(item.arguments),
+            "asked_state": STATES.index(item.arguments.get("state", "pre-switchover")),
             "to_destination": item.side == "dest",
         }
         for item in items

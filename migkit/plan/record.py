@@ -56,6 +56,9 @@ class Plan:
         Whether zero pages are looked for.
     postcopy_ram, postcopy_possible, has_return_path, pause_before_switchover, auto_converge : bool
         Capabilities, as far as they decide something; postcopy opens a return path by itself.
+    images_locked, restarts_blindly : bool
+        Whether the guest's images are locked by who uses them; whether a source restarts without
+        a look at that (up to 10.0).
     max_bandwidth_bytes_per_s, max_postcopy_bandwidth_bytes_per_s : int
         Limits; 0 is unlimited.
     avail_switchover_bandwidth_bytes_per_s : int
@@ -66,7 +69,8 @@ class Plan:
         Auto-converge, percent; so is ``max_cpu_throttle``, and ``cpu_throttle_tailslow`` a bool.
     timeline : tuple of dict
         Items ordered by time: ``at_ns`` (-1: none), ``at_state`` (code or -1), ``at_event`` (code
-        or -1), ``after_ns``, ``command`` (code), ``arguments``, ``to_destination`` (bool).
+        or -1), ``after_ns``, ``command`` (code), ``arguments``, ``asked_state``
+        (code), ``to_destination`` (bool).
     iterables : tuple of dict
         ``name``, ``section_id``, ``initial_bytes``, ``chunk_bytes``, ``postcopiable``,
         ``byte_ps``.
@@ -109,6 +113,8 @@ class Plan:
     postcopy_page_hint: bool
     postcopy: PostcopyPlan
     pause_before_switchover: bool
+    images_locked: bool
+    restarts_blindly: bool
     auto_converge: bool
     max_bandwidth_bytes_per_s: int
     max_postcopy_bandwidth_bytes_per_s: int

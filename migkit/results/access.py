@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .event_columns import event_frame
 from .sources import Source
+from .summaries import RUN_STATE_COUNTERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from migkit.scenario import Scenario
@@ -52,6 +55,40 @@ class Frames:
     def events(self) -> pd.DataFrame:
         """One row a trace event: `migkit.schema.EVENT_FRAME`."""
         return self._frame("events")
+
+    @property
+    def commands(self) -> pd.DataFrame:
+        """One row a command that was given, and its answer: `migkit.schema.COMMAND_FRAME`."""
+        return self._frame("commands")
+
+    @property
+    def counters(self) -> Mapping[str, Any]:
+        """Numbers of the last query-migrate and what else is known of the end."""
+        return {}
+
+    @property
+    def run_states(self) -> dict[str, str]:
+        """Run state of each side's virtual machine at the end (QEMU's names, ``exited``).
+
+        Sides: ``source``, ``dest``; a side of which nothing tells is left out.
+        """
+        told = zip(("source", "dest"), RUN_STATE_COUNTERS, strict=True)
+        return {side: self.counters[name] for side, name in told if name in self.counters}
+
+    @property
+    def split_brain(self) -> bool | None:
+        """Whether the guest runs on both sides at the end; None where that is not known."""
+        states = self.run_states
+        return set(states.values()) == {"running"} if len(states) == 2 else None
+
+    @property
+    def guest_lost(self) -> bool | None:
+        """Whether no side has the guest any more; None where that is not known."""
+        states = self.run_states
+        if len(states) < 2:
+            return None
+        stopped = states["source"] in ("postmigrate", "finish-migrate")
+        return stopped and states["dest"] == "exited"
 
     @property
     def scenario(self) -> Scenario | None:

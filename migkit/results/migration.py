@@ -19,7 +19,7 @@ from migkit.trace.eventlog import Form
 from .access import Frames
 from .blocktime import destination_summary_of
 from .sources import LogSource, RecordingSource, Source
-from .summaries import counters_of, summary_of
+from .summaries import counters_of, recorded_counters, summary_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,11 +91,7 @@ class Migration(Frames):
         if scenario is not None:
             facts |= {"seed": scenario.seed, "inputs": scenario.to_dict()}
             pages = tuple(block.pages for block in scenario.guest.ram_blocks)
-        counters = {
-            # Lists, as JSON gives them back: a stored migration is to be equal.
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in recording["counters"].items()
-        }
+        counters = recorded_counters(recording)
         return cls(
             name=scenario.name if scenario is not None else "simulation",
             kind="simulated",

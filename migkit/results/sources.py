@@ -78,7 +78,7 @@ class LogSource:
             return events_frame(self.logs)
         if name == "faults":
             return faults_frame(source, dest)
-        if source is None:
+        if source is None or name == "commands":  # no log tells of the commands
             return typed_frame({}, FRAMES[name])
         derive = {"iterations": passes_frame, "rounds": rounds_frame, "windows": windows_frame}
         return derive[name](source)

@@ -9,6 +9,29 @@ from migkit.schema import SUMMARY
 
 _PAGE_BYTES = 4096
 
+RUN_STATE_COUNTERS = ("run_state_source", "run_state_destination")
+"""Counters that hold the run states of the two virtual machines at the end."""
+
+
+def recorded_counters(recording: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counters of a recording, and the run states among them.
+
+    Parameters
+    ----------
+    recording : mapping
+        What the engine or its oracle returned.
+
+    Returns
+    -------
+    dict
+        Lists for tuples, as JSON gives them back: a stored migration is to be equal.
+    """
+    plain = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in recording["counters"].items()
+    }
+    return plain | dict(zip(RUN_STATE_COUNTERS, recording["run_states"], strict=True))
+
 
 def summary_of(counters: Mapping[str, Any]) -> dict[str, Any]:
     """Nest the counters of a simulation as query-migrate does.

@@ -7,14 +7,27 @@ the engine writes, so the order of `STATES`, `DECISIONS`, `SYNC_REASONS`, `CHECK
 
 from __future__ import annotations
 
-from .codes import CHECKPOINTS, DECISIONS, OTHER_STATES, STATES, SYNC_REASONS
-from .columns import EVENT_FRAME, FAULTS, FRAMES, ITERATIONS, MARGINS, ROUNDS, WINDOWS, Column
+from .codes import (
+    CHECKPOINTS,
+    COMMANDS,
+    DECISIONS,
+    OTHER_STATES,
+    REPLIES,
+    RUN_STATES,
+    STATES,
+    SYNC_REASONS,
+)
+from .column import Column
+from .columns import EVENT_FRAME, FAULTS, FRAMES, ITERATIONS, MARGINS, ROUNDS, WINDOWS
 from .events import EVENT_CODES, EVENTS, MAX_ARGUMENTS, Argument, Event
 from .recording import RECORDING
 from .summary import SUMMARY, SummaryField
+from .switchover_columns import COMMAND_FRAME
 
 __all__ = [
     "CHECKPOINTS",
+    "COMMANDS",
+    "COMMAND_FRAME",
     "DECISIONS",
     "EVENTS",
     "EVENT_CODES",
@@ -26,7 +39,9 @@ __all__ = [
     "MAX_ARGUMENTS",
     "OTHER_STATES",
     "RECORDING",
+    "REPLIES",
     "ROUNDS",
+    "RUN_STATES",
     "STATES",
     "SUMMARY",
     "SYNC_REASONS",

@@ -33,6 +33,35 @@ DECISIONS: Final = ("iterate", "complete", "postcopy_start")
 SYNC_REASONS: Final = ("setup", "exact", "final", "postcopy", "timer")
 """Who asked for a dirty-bitmap sync: the callers of migration/ram.c (migration_bitmap_sync)."""
 
+COMMANDS: Final = (
+    "migrate-start-postcopy",
+    "migrate-set-parameters",
+    "migrate_cancel",
+    "migrate-continue",
+    "migrate-pause",
+    "migrate-recover",
+    "migrate",
+    "link-change",
+    "cut",
+    "destination-error",
+    "connect-failure",
+)
+"""QMP commands of a timeline, and what happens by itself: to the link, to the destination."""
+
+REPLIES: Final = (
+    "accepted",
+    "no effect",
+    "Postcopy migration in progress, cannot cancel.",
+    "Migration not in expected state",
+    "migrate-pause is currently only supported during postcopy-active or postcopy-recover state",
+    "Migrate recover can only be run when postcopy is paused.",
+    "Cannot resume if there is no paused migration",
+)
+"""What QEMU answers to a command: migration/migration.c (qmp_migrate_*)."""
+
+RUN_STATES: Final = ("running", "finish-migrate", "postmigrate", "inmigrate", "paused", "exited")
+"""States of a virtual machine: ``RunState`` of qapi/run-state.json; ``exited`` has none left."""
+
 CHECKPOINTS: Final = (
     "src-downtime-start",
     "src-vm-stopped",

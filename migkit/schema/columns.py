@@ -6,49 +6,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from .codes import DECISIONS, OTHER_STATES, STATES, SYNC_REASONS
-
-Dtype = Literal["Int64", "boolean", "category", "str", "float64"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a frame.
-
-    Parameters
-    ----------
-    name : str
-        The column's name; a unit is spelled out in it where there is one.
-    dtype : str
-        The pandas dtype, the same for simulated and recorded migrations.
-    unit : str
-        Unit of the values; empty for names, codes and flags.
-    meaning : str
-        What the value says.
-    qemu_source : str
-        QEMU's trace event, counter or function that has the value.
-    categories : tuple of str
-        The ordered categories of a ``category`` column, otherwise empty.
-    """
-
-    name: str
-    dtype: Dtype
-    unit: str
-    meaning: str
-    qemu_source: str
-    categories: tuple[str, ...] = ()
-
+from .column import Column, time_column
+from .switchover_columns import COMMAND_FRAME
 
 _ALL_STATES = (*STATES, *OTHER_STATES)
 _RAM = "migration/ram.c"
 _LOOP = "migration/migration.c (migration_iteration_run)"
-
-
-def _time(name: str, meaning: str, source: str) -> Column:
-    return Column(name, "Int64", "ns", meaning + ", after the moment migrate was taken", source)
 
 
 def _threshold(when: str) -> Column:
@@ -66,7 +32,7 @@ def _sent(name: str, meaning: str, source: str) -> Column:
 
 
 ITERATIONS: Final = (
-    _time("t_ns", "start of the pass", "trace migrate_pending_estimate"),
+    time_column("t_ns", "start of the pass", "trace migrate_pending_estimate"),
     Column(
         "state",
         "category",
@@ -98,7 +64,7 @@ ITERATIONS: Final = (
     ),
     _threshold("as the pass sees it"),
     Column("decision", "category", "", "what the pass decided", _LOOP, DECISIONS),
-    _time("end_ns", "end of the pass", "trace savevm_section_end"),
+    time_column("end_ns", "end of the pass", "trace savevm_section_end"),
     Column(
         "transferred_bytes",
         "Int64",
@@ -116,8 +82,8 @@ ITERATIONS: Final = (
 """One row for each pass of the migration thread's loop."""
 
 ROUNDS: Final = (
-    _time("t_ns", "start of the sync", "trace migration_bitmap_sync_start"),
-    _time("end_ns", "end of the sync", "trace migration_bitmap_sync_end"),
+    time_column("t_ns", "start of the sync", "trace migration_bitmap_sync_start"),
+    time_column("end_ns", "end of the sync", "trace migration_bitmap_sync_end"),
     Column(
         "reason",
         "category",
@@ -175,7 +141,7 @@ ROUNDS: Final = (
 """One row for each dirty-bitmap sync: what papers call an iteration."""
 
 WINDOWS: Final = (
-    _time("t_ns", "end of the window", "trace migrate_transferred"),
+    time_column("t_ns", "end of the window", "trace migrate_transferred"),
     Column(
         "transferred_bytes",
         "Int64",
@@ -217,22 +183,22 @@ FAULTS: Final = (
         "page within the block",
         "trace get_queued_page (page_abs)",
     ),
-    _time(
+    time_column(
         "fault_ns",
         "the destination asks for the page",
         "trace postcopy_ram_fault_thread_request (destination)",
     ),
-    _time(
+    time_column(
         "request_ns",
         "the request reaches the source",
         "trace migrate_handle_rp_req_pages",
     ),
-    _time(
+    time_column(
         "sent_ns",
         "the source sends the page for the request; NA when it had gone already",
         "trace get_queued_page",
     ),
-    _time(
+    time_column(
         "placed_ns",
         "the page is in place",
         "trace postcopy_blocktime_end (destination)",
@@ -242,7 +208,7 @@ FAULTS: Final = (
 """One row for each page the destination asked for in postcopy."""
 
 EVENT_FRAME: Final = (
-    _time("t_ns", "time of the event", "time stamp of the trace line"),
+    time_column("t_ns", "time of the event", "time stamp of the trace line"),
     Column("side", "str", "", "source or dest", "the log the line stands in"),
     Column("event", "str", "", "name of the trace event", "migration/trace-events"),
     Column(
@@ -263,7 +229,7 @@ EVENT_FRAME: Final = (
 """One row for each trace event, in the order of time."""
 
 MARGINS: Final = (
-    _time("t_ns", "start of the pass", "trace migrate_pending_estimate"),
+    time_column("t_ns", "start of the pass", "trace migrate_pending_estimate"),
     Column(
         "decision",
         "category",
@@ -291,5 +257,6 @@ FRAMES: Final = {
     "windows": WINDOWS,
     "faults": FAULTS,
     "events": EVENT_FRAME,
+    "commands": COMMAND_FRAME,
 }
 """Name of a frame to its columns."""

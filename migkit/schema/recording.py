@@ -44,6 +44,7 @@ RECORDING: Final = {
         "switchover_bandwidth_bytes_per_ms",
         "threshold_size_bytes",
     ),
+    "commands": ("t_ns", "command", "to_destination", "reply"),
     "faults": ("page", "fault_ns", "request_ns", "sent_ns", "placed_ns", "vcpu"),
 }
-"""Table to columns: a row a pass, a dirty-bitmap sync, a 100 ms window, a page fault."""
+"""Table to columns: a row a pass, a dirty-bitmap sync, a window, a command, a page fault."""

@@ -20,7 +20,8 @@ from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform
 from migkit.writes import Writes
 from tests.engine.content_strategies import contents, writes
-from tests.engine.link_strategies import contentions, link_arguments, links
+from tests.engine.link_strategies import contentions, links
+from tests.engine.mishap_strategies import mishaps
 from tests.engine.postcopy_strategies import postcopy_costs
 
 PAGE_BYTES = 4096
@@ -123,20 +124,7 @@ def timelines(draw: st.DrawFn, *, postcopy: bool, pause: bool) -> tuple[Timeline
             )
         else:
             items.append(TimelineItem("migrate-continue", at_s=draw(moments), arguments=state))
-    mishap = draw(st.sampled_from(("none", "none", "cancel", "cut", "cut-event", "link", "pause")))
-    if mishap == "cancel":
-        items.append(TimelineItem("migrate_cancel", at_s=draw(moments)))
-    elif mishap == "cut":
-        items.append(TimelineItem("cut", at_s=draw(moments)))
-    elif mishap == "cut-event":
-        event = draw(st.sampled_from(("ram_save_complete", "postcopy_start")))
-        after = draw(st.integers(0, 20_000)) / 1e6
-        items.append(TimelineItem("cut", at_event=event, after_s=after))
-    elif mishap == "link":
-        change = draw(link_arguments())
-        items.append(TimelineItem("link-change", at_s=draw(moments), arguments=change))
-    elif mishap == "pause":
-        items.append(TimelineItem("migrate-pause", at_s=draw(moments)))
+    items += draw(mishaps(moments))
     if draw(st.booleans()):
         later = draw(st.floats(1.5, 2.5).map(lambda s: round(s, 3)))
         items.append(TimelineItem("migrate-recover", at_s=later, side="dest"))
@@ -176,6 +164,7 @@ def plans(draw: st.DrawFn) -> Plan:
         host=draw(hosts()),
         link=draw(links()),
         contention=draw(contentions),
+        images_locked=draw(st.booleans()),
         completion_rule=draw(st.sampled_from(("before", "after"))),
         qemu_version=draw(st.sampled_from(("10.0.13", "10.1.0", "10.2.2"))),
         iterables=tuple(

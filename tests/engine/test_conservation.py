@@ -103,9 +103,9 @@ def test_time_never_goes_back_and_states_follow_each_other(plan: Plan) -> None:
     seen = [STATES[code] for code in rows(recording, "migrate_set_state")[:, 2]]
     assert seen[0] == "setup"
     legal = {
-        "setup": {"active", "cancelling"},
+        "setup": {"active", "cancelling", "failed"},
         "active": {"device", "pre-switchover", "cancelling", "failed"},
-        "pre-switchover": {"device", "cancelling"},
+        "pre-switchover": {"device", "cancelling", "failed"},
         "device": {"postcopy-device", "postcopy-active", "completed", "failed", "cancelling"},
         # The older rule may complete before the destination has loaded the package.
         "postcopy-device": {

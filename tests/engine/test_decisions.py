@@ -12,13 +12,19 @@ from hypothesis import strategies as st
 
 import migkit
 from migkit import schema
+from migkit._engine import commands as compiled_commands
 from migkit._engine import decisions as compiled
 from migkit._engine import throttling as compiled_throttling
 from migkit.oracle import codes
+from migkit.oracle import commands as plain_commands
 from migkit.oracle import decisions as plain
 from migkit.oracle import throttling as plain_throttling
 
-PAIRS = ((plain, compiled), (plain_throttling, compiled_throttling))
+PAIRS = (
+    (plain, compiled),
+    (plain_throttling, compiled_throttling),
+    (plain_commands, compiled_commands),
+)
 
 ITERATE, COMPLETE, POSTCOPY_START = range(3)
 
@@ -51,7 +57,9 @@ BY_NAME = {
     "current": st.integers(0, 2**31 - 1) | st.integers(0, 500),
     "throttle_us": st.integers(0, 2**50), "ring_pages": st.integers(0, 65536),
     "max_rate": st.integers(1, 2**31 - 1) | st.integers(1, 500),
-    "state": states, "in_completion": flags,
+    "state": states, "in_completion": flags, "asked_state": states,
+    "command": st.sampled_from([int(command) for command in codes.Command]),
+    "lock_held": flags, "blindly": flags, "images_locked": flags, "destination_runs": flags,
 }  # fmt: skip
 
 THROTTLE_STEP = st.tuples(
@@ -96,6 +104,8 @@ def test_codes_of_types_pxd_are_those_of_the_schema():
     for prefix, names in (
         ("STATE_", schema.STATES),
         ("DECISION_", schema.DECISIONS),
+        ("COMMAND_", schema.COMMANDS),
+        ("RUN_STATE_", schema.RUN_STATES),
         ("SYNC_", schema.SYNC_REASONS),
         ("CHECKPOINT_", [name.removeprefix("src-") for name in schema.CHECKPOINTS]),
         ("EVENT_", [*schema.EVENT_CODES, "count"]),

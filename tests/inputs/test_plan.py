@@ -52,6 +52,7 @@ def test_a_capture_resolved(capture_folder):
             "after_ns": 0,
             "command": 0,
             "arguments": {},
+            "asked_state": 13,
             "to_destination": False,
         },
     )

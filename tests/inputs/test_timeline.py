@@ -10,7 +10,7 @@ from migkit.timeline import COMMANDS, TimelineItem
 
 
 def test_codes_are_positions():
-    assert [TimelineItem(c, at_s=0, **ARGUMENTS.get(c, {})).code for c in COMMANDS] == [*range(9)]
+    assert [TimelineItem(c, at_s=0, **ARGUMENTS.get(c, {})).code for c in COMMANDS] == [*range(11)]
 
 
 ARGUMENTS = {

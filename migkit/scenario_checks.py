@@ -1,0 +1,142 @@
+"""What a scenario's parts ask of each other: one clear error, before any work starts."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from migkit.capabilities import Capabilities, version_numbers
+from migkit.contention import Contention
+from migkit.errors import ScenarioError, did_you_mean
+from migkit.guest import Guest
+from migkit.host import HostProfile
+from migkit.iterables import IterableHandler
+from migkit.link import Link
+from migkit.parameters import MigrationParameters
+from migkit.timeline import TimelineItem
+from migkit.workloads import Workload
+
+if TYPE_CHECKING:
+    from migkit.scenario import Scenario
+
+__all__ = ["RULES", "check_scenario", "plain_seconds"]
+
+_KINDS: dict[str, type] = {
+    "guest": Guest,
+    "workload": Workload,
+    "capabilities": Capabilities,
+    "parameters": MigrationParameters,
+    "host": HostProfile,
+    "link": Link,
+    "contention": Contention,
+    "images_locked": bool,
+    "qemu_version": str,
+    "name": str,
+    "description": str,
+}
+
+RULES: tuple[str, ...] = ("before", "after")
+"""Completion rules of migration_iteration_run: up to QEMU 10.0, and since 10.1."""
+
+
+def check_scenario(scenario: Scenario) -> None:
+    """Refuse what cannot be simulated, or what QEMU refuses.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        All its fields are set.
+
+    Raises
+    ------
+    InputError
+        At the first thing that is not valid.
+    """
+    _check_kinds(scenario)
+    if scenario.completion_rule not in RULES:
+        raise ScenarioError.of(
+            f"completion rule {scenario.completion_rule!r}",
+            "allowed before or after",
+            did_you_mean(str(scenario.completion_rule), RULES),
+        )
+    version_numbers(scenario.qemu_version)
+    if isinstance(scenario.seed, bool) or scenario.seed not in range(1 << 63):
+        raise ScenarioError.of(
+            f"seed {scenario.seed!r}", "allowed 0..2^63 - 1", "give a whole number of that range"
+        )
+    scenario.capabilities.check(scenario.parameters, scenario.qemu_version)
+    scenario.workload.within(scenario.guest.ram_blocks[0].pages)
+    _check_timeline(scenario)
+    _check_iterables(scenario)
+
+
+def _check_kinds(scenario: Scenario) -> None:
+    for name, kind in _KINDS.items():
+        if not isinstance(getattr(scenario, name), kind):
+            raise ScenarioError.of(
+                f"scenario: {name} {getattr(scenario, name)!r}",
+                f"allowed a {kind.__name__}",
+                "use Scenario.build for values as people write them",
+            )
+    for name, kind in (("timeline", TimelineItem), ("iterables", IterableHandler)):
+        for item in getattr(scenario, name):
+            if not isinstance(item, kind):
+                raise ScenarioError.of(
+                    f"scenario: {name} with {item!r}",
+                    f"allowed {kind.__name__}",
+                    f"make it a {kind.__name__}",
+                )
+
+
+def plain_seconds(name: str, value: Any) -> float | None:
+    """Check a time and make it a float.
+
+    Parameters
+    ----------
+    name : str
+        ``observe_for_s``, which may be None and is over 0, or ``workload_lead_s``.
+    value : Any
+        Seconds.
+
+    Returns
+    -------
+    float or None
+        Seconds.
+
+    Raises
+    ------
+    ScenarioError
+        If it is not a number of that range.
+    """
+    if value is None and name == "observe_for_s":
+        return None
+    low = "over 0" if name == "observe_for_s" else "0 or more"
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not 0 <= value <= 1e9:
+        raise ScenarioError.of(f"{name} {value!r}", f"allowed {low}, up to 1e9 s", "give seconds")
+    if value == 0 and name == "observe_for_s":
+        raise ScenarioError.of("observe_for_s 0", "allowed over 0 s", "leave it out")
+    return float(value)
+
+
+def _check_timeline(scenario: Scenario) -> None:
+    on = scenario.capabilities
+    postcopy = "postcopy-ram" in on or "dirty-bitmaps" in on
+    for item in scenario.timeline:
+        if item.command == "migrate-start-postcopy" and not postcopy:
+            raise ScenarioError.of(
+                "timeline migrate-start-postcopy",
+                "capability postcopy-ram is off",
+                "add postcopy-ram to the capabilities",
+            )
+        if item.command == "migrate-set-parameters":
+            scenario.parameters.with_qmp(item.arguments)
+
+
+def _check_iterables(scenario: Scenario) -> None:
+    names = [handler.name for handler in scenario.iterables]
+    for name in names:
+        if names.count(name) > 1:
+            raise ScenarioError.of(
+                f"iterable handler {name}", "there are two of that name", "name them apart"
+            )
