@@ -20,6 +20,7 @@ cdef struct PostcopyCosts:  # times in ns
     int64_t request_ns
     int64_t account_ns
     int64_t delayed_ack_ns
+    int64_t connect_ns
 
 
 cdef struct Vcpu:

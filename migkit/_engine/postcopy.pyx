@@ -25,6 +25,8 @@ from migkit._engine.world cimport World
 
 cdef enum:
     RANGES_PER_DISCARD = 12
+    ANSWER_HEADER_BYTES = 5     # type, length and the length of the name
+    BITMAP_FRAME_BYTES = 16     # size and end mark
     PING_IN_PACKAGE = 3
     PING_PACKAGE_LOADED = 0x42
 
@@ -172,18 +174,25 @@ cdef void leave_device_state(World w, int64_t pending) noexcept nogil:
 cdef bint pause(World w) noexcept nogil:
     """Wait for recovery after the link broke; True when the migration goes on."""
     preempt.serve(w)
-    w.set_state(STATE_POSTCOPY_PAUSED)
-    pause_destination(w)
+    fall_silent(w)
     w.emit(EVENT_POSTCOPY_PAUSE_RETURN_PATH)
     destination.drop_in_flight(w, w.cut_ns)
-    timeline.apply(w)           # the cut itself is among the items that are due
-    w.cut_ns = -1
-    w.error = False
-    if not wait_for_resume(w):
-        w.finished = True
-        return False
-    recover(w)
-    return not w.error
+    while True:
+        timeline.apply(w)       # the cut itself is among the items that are due
+        w.cut_ns = -1
+        w.error = False
+        if not wait_for_resume(w):
+            w.finished = True
+            return False
+        if recover(w):
+            return True
+        fall_silent(w)
+
+
+cdef void fall_silent(World w) noexcept nogil:
+    """Pause both sides."""
+    w.set_state(STATE_POSTCOPY_PAUSED)
+    pause_destination(w)
 
 
 cdef void pause_destination(World w) noexcept nogil:
@@ -195,45 +204,81 @@ cdef void pause_destination(World w) noexcept nogil:
 
 
 cdef bint wait_for_resume(World w) noexcept nogil:
-    """Let time pass until `migrate` with resume comes; False when it never does."""
+    """Let time pass until `migrate` with resume comes; False when it never does.
+
+    Nobody answers before the destination was told to listen again: then both stay paused.
+    """
     cdef int64_t later
     timeline.apply(w)
     while not (w.resume_asked and w.recover_asked):
+        if w.resume_asked:
+            w.resume_asked = False
+            w.set_state(STATE_POSTCOPY_RECOVER_SETUP)
+            w.set_state(STATE_POSTCOPY_PAUSED)
         later = timeline.next_moment(w)
         if later < 0:
             return False
         w.t = max(w.t, later)
         timeline.apply(w)
     w.resume_asked = w.recover_asked = False
+    w.cut_ns = -1               # what broke meanwhile was not in use
     return True
 
 
-cdef void recover(World w) noexcept nogil:
-    """Agree with the destination on what it has, and go on with the rest (postcopy_do_resume)."""
-    cdef int64_t bitmap_bytes = 0, pages
-    cdef int block
+cdef bint recover(World w) noexcept nogil:
+    """Agree with the destination on what it has, and go on with the rest (postcopy_do_resume).
+
+    False if the link breaks before both are done.
+    """
     w.set_state(STATE_POSTCOPY_RECOVER_SETUP)
+    if not passes(w, w.incoming.costs.connect_ns + network.round_trip_ns(w)):
+        return False
     w.drain_end = w.t
     network.reset(w)
     w.link_bandwidth = w.recovery_link_bandwidth
     w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_postcopy_bandwidth)
     w.set_state(STATE_POSTCOPY_RECOVER)
-    for block in range(w.blocks):
-        savevm.command(w, savevm.RECV_BITMAP, 1 + w.block_name_bytes[block])
-        pages = w.block_start[block + 1] - w.block_start[block]
-        bitmap_bytes += (pages + 63) // 64 * 8 + 16
-    w.t += network.round_trip_ns(w)
-    if w.link_bandwidth > 0:
-        w.t += bitmap_bytes * 1_000_000_000 // w.link_bandwidth
+    w.destination_state = STATE_POSTCOPY_RECOVER
+    if not fetch_received(w):
+        return False
     memcpy(w.bmap, w.missing, <size_t> w.words * 8)
     mark_all(&w.dirty_map)
     w.dirty_pages = count(w.bmap, w.words)
     restart_sweep(w)
-    if w.postcopy_preempt:
-        preempt.open_channel(w)
+    if w.postcopy_preempt and not preempt.open_channel(w):
+        return False
     savevm.command(w, savevm.POSTCOPY_RESUME, 0)
-    w.t += network.round_trip_ns(w)
+    if not passes(w, network.round_trip_ns(w)):
+        return False
     w.set_state(STATE_POSTCOPY_ACTIVE)
     w.destination_state = STATE_POSTCOPY_ACTIVE
     w.emit(EVENT_POSTCOPY_PAUSE_CONTINUED)
     destination.go_on(w)
+    return True
+
+
+cdef bint fetch_received(World w) noexcept nogil:
+    """Ask for each block's bitmap of received pages, and wait for all of them."""
+    cdef int64_t answer_bytes = 0, pages, wait_ns
+    cdef int block
+    for block in range(w.blocks):
+        savevm.command(w, savevm.RECV_BITMAP, 1 + w.block_name_bytes[block])
+        pages = w.block_start[block + 1] - w.block_start[block]
+        answer_bytes += ANSWER_HEADER_BYTES + w.block_name_bytes[block]
+        answer_bytes += BITMAP_FRAME_BYTES + (pages + 63) // 64 * 8
+    wait_ns = network.round_trip_ns(w)
+    if w.link_bandwidth > 0:
+        wait_ns += answer_bytes * 1_000_000_000 // w.link_bandwidth
+    return passes(w, wait_ns)
+
+
+cdef bint passes(World w, int64_t duration_ns) noexcept nogil:
+    """Let time pass in the handshake; False if the link has broken by then."""
+    cdef int64_t cut = timeline.cut_before(w, w.t + duration_ns)
+    if cut >= 0:
+        w.t = max(w.t, cut)
+        w.error = True
+    if w.error:
+        return False
+    w.t += duration_ns
+    return True

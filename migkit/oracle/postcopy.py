@@ -21,6 +21,8 @@ from migkit.oracle.sync import bitmap_sync
 from migkit.oracle.world import World
 
 RANGES_PER_DISCARD = 12
+ANSWER_HEADER_BYTES = 5  # type, length and the length of the name
+BITMAP_FRAME_BYTES = 16  # size and end mark
 
 
 def start(w: World) -> None:
@@ -162,18 +164,25 @@ def leave_device_state(w: World, pending: int) -> None:
 def pause(w: World) -> bool:
     """Wait for recovery after the link broke; True when the migration goes on."""
     preempt.serve(w)
-    w.set_state(State.POSTCOPY_PAUSED)
-    pause_destination(w)
+    fall_silent(w)
     w.emit(Event.POSTCOPY_PAUSE_RETURN_PATH)
     destination.drop_in_flight(w, w.cut_ns)
-    timeline.apply(w)  # the cut itself is among the items that are due
-    w.cut_ns = -1
-    w.error = False
-    if not wait_for_resume(w):
-        w.finished = True
-        return False
-    recover(w)
-    return not w.error
+    while True:
+        timeline.apply(w)  # the cut itself is among the items that are due
+        w.cut_ns = -1
+        w.error = False
+        if not wait_for_resume(w):
+            w.finished = True
+            return False
+        if recover(w):
+            return True
+        fall_silent(w)
+
+
+def fall_silent(w: World) -> None:
+    """Pause both sides."""
+    w.set_state(State.POSTCOPY_PAUSED)
+    pause_destination(w)
 
 
 def pause_destination(w: World) -> None:
@@ -186,41 +195,77 @@ def pause_destination(w: World) -> None:
 
 
 def wait_for_resume(w: World) -> bool:
-    """Let time pass until `migrate` with resume comes; False when it never does."""
+    """Let time pass until `migrate` with resume comes; False when it never does.
+
+    Nobody answers before the destination was told to listen again: then both stay paused.
+    """
     timeline.apply(w)
     while not (w.resume_asked and w.recover_asked):
+        if w.resume_asked:
+            w.resume_asked = False
+            w.set_state(State.POSTCOPY_RECOVER_SETUP)
+            w.set_state(State.POSTCOPY_PAUSED)
         later = timeline.next_moment(w)
         if later < 0:
             return False
         w.t = max(w.t, later)
         timeline.apply(w)
     w.resume_asked = w.recover_asked = False
+    w.cut_ns = -1  # what broke meanwhile was not in use
     return True
 
 
-def recover(w: World) -> None:
-    """Agree with the destination on what it has, and go on with the rest (postcopy_do_resume)."""
+def recover(w: World) -> bool:
+    """Agree with the destination on what it has, and go on with the rest (postcopy_do_resume).
+
+    False if the link breaks before both are done.
+    """
     w.set_state(State.POSTCOPY_RECOVER_SETUP)
+    if not passes(w, w.incoming.costs.connect_ns + round_trip_ns(w)):
+        return False
     w.drain_end = w.t
     network.reset(w)
     w.link_bandwidth = w.plan.recovery_link_bandwidth_bytes_per_s
     w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-postcopy-bandwidth"])
     w.set_state(State.POSTCOPY_RECOVER)
-    destination_bytes = 0
-    for block, id_bytes in enumerate(w.plan.block_id_bytes):
-        savevm.command(w, savevm.RECV_BITMAP, 1 + id_bytes)
-        destination_bytes += (w.plan.block_pages[block] + 63) // 64 * 8 + 16
-    w.t += round_trip_ns(w)
-    if w.link_bandwidth > 0:
-        w.t += destination_bytes * 1_000_000_000 // w.link_bandwidth
+    w.destination_state = State.POSTCOPY_RECOVER
+    if not fetch_received(w):
+        return False
     w.bmap = bytearray(w.missing)
     w.dirty_pages = sum(w.missing)
     w.last_seen_block, w.last_page, w.last_sent_block = 0, 0, -1
-    if w.plan.postcopy_preempt:
-        preempt.open_channel(w)
+    if w.plan.postcopy_preempt and not preempt.open_channel(w):
+        return False
     savevm.command(w, savevm.POSTCOPY_RESUME, 0)
-    w.t += round_trip_ns(w)
+    if not passes(w, round_trip_ns(w)):
+        return False
     w.set_state(State.POSTCOPY_ACTIVE)
     w.destination_state = State.POSTCOPY_ACTIVE
     w.emit(Event.POSTCOPY_PAUSE_CONTINUED)
     destination.go_on(w)
+    return True
+
+
+def fetch_received(w: World) -> bool:
+    """Ask for each block's bitmap of received pages, and wait for all of them."""
+    answer_bytes = 0
+    for pages, id_bytes in zip(w.plan.block_pages, w.plan.block_id_bytes, strict=True):
+        savevm.command(w, savevm.RECV_BITMAP, 1 + id_bytes)
+        answer_bytes += ANSWER_HEADER_BYTES + id_bytes
+        answer_bytes += BITMAP_FRAME_BYTES + (pages + 63) // 64 * 8
+    wait_ns = round_trip_ns(w)
+    if w.link_bandwidth > 0:
+        wait_ns += answer_bytes * 1_000_000_000 // w.link_bandwidth
+    return passes(w, wait_ns)
+
+
+def passes(w: World, duration_ns: int) -> bool:
+    """Let time pass in the handshake; False if the link has broken by then."""
+    cut = timeline.cut_before(w, w.t + duration_ns)
+    if cut >= 0:
+        w.t = max(w.t, cut)
+        w.error = True
+    if w.error:
+        return False
+    w.t += duration_ns
+    return True

@@ -22,7 +22,7 @@ from migkit.writes import Writes
 from tests.engine.content_strategies import contents, writes
 from tests.engine.link_strategies import contentions, links
 from tests.engine.mishap_strategies import mishaps
-from tests.engine.postcopy_strategies import postcopy_costs
+from tests.engine.postcopy_strategies import postcopy_costs, recoveries
 
 PAGE_BYTES = 4096
 COST_FIELDS = tuple(
@@ -126,9 +126,7 @@ def timelines(draw: st.DrawFn, *, postcopy: bool, pause: bool) -> tuple[Timeline
             items.append(TimelineItem("migrate-continue", at_s=draw(moments), arguments=state))
     items += draw(mishaps(moments))
     if draw(st.booleans()):
-        later = draw(st.floats(1.5, 2.5).map(lambda s: round(s, 3)))
-        items.append(TimelineItem("migrate-recover", at_s=later, side="dest"))
-        items.append(TimelineItem("migrate", at_s=later + 0.001, arguments={"resume": True}))
+        items += draw(recoveries())
     return tuple(items)
 
 
