@@ -78,6 +78,7 @@ def test_the_command_measures_and_writes(tmp_path, capsys) -> None:  # type: ign
         "ratio_to_python_oracle",
         "exponent_memory",
         "ratio_with_postcopy_ram",
+        "threads_against_processes_ratio",
     } <= set(figures)
     assert all(value > 0 for name, value in figures.items() if "exponent" not in name)
     assert found["spread"]["guest_8gib_seconds"]["runs"] >= 3
