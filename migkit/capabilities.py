@@ -48,6 +48,7 @@ SIMULATED: frozenset[str] = frozenset(
         "events",
         "pause-before-switchover",
         "auto-converge",
+        "dirty-limit",
     }
 )
 """The capabilities that the engine models."""

@@ -64,6 +64,9 @@ class Guest:
         from 0 when migration begins, is made by vCPU n modulo `vcpus`.
     content : Content
         What its pages with data hold when migration starts.
+    cpu_ns_per_write : int, optional
+        CPU time the program needs for each page write, nanoseconds: a guest that is slowed down
+        falls behind when its vCPUs have less than that left. Left out, the host profile's.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class Guest:
     always_dirty_pages: tuple[int, ...] = ()
     vcpus: int = 1
     content: Content = field(default_factory=Content)
+    cpu_ns_per_write: int | None = None
 
     def __post_init__(self) -> None:
         """Check that the blocks belong to the memory."""
@@ -90,6 +94,8 @@ class Guest:
         object.__setattr__(self, "ram_blocks", tuple(self.ram_blocks))
         object.__setattr__(self, "always_dirty_pages", tuple(sorted(self.always_dirty_pages)))
         object.__setattr__(self, "vcpus", _checked_vcpus(self.vcpus))
+        if self.cpu_ns_per_write is not None:
+            object.__setattr__(self, "cpu_ns_per_write", _checked_ns(self.cpu_ns_per_write))
         self._check_blocks()
         if not isinstance(self.content, Content):
             raise InputError.of(
@@ -231,5 +237,18 @@ def _checked_vcpus(vcpus: int) -> int:
     if isinstance(vcpus, bool) or not 1 <= number <= MAX_VCPUS:
         raise InputError.of(
             f"vcpus {vcpus!r}", f"allowed whole numbers 1..{MAX_VCPUS}", "give one, such as 4"
+        )
+    return number
+
+
+def _checked_ns(cpu_ns: int) -> int:
+    """Return a time of up to a second as a plain int."""
+    try:
+        number = operator.index(cpu_ns)
+    except TypeError:
+        number = -1
+    if isinstance(cpu_ns, bool) or not 0 <= number <= 10**9:
+        raise InputError.of(
+            f"cpu_ns_per_write {cpu_ns!r}", "allowed 0..1000000000 ns", "give whole nanoseconds"
         )
     return number

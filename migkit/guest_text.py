@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from migkit.content import Content
 from migkit.errors import ScenarioError
 from migkit.guest import Guest
+from migkit.units import parse_duration
 
 if TYPE_CHECKING:
     from migkit.scenario_text import WrittenScenario
@@ -22,7 +23,7 @@ def guest_as_written(written: WrittenScenario, memory_bytes: int, spec: Workload
     Parameters
     ----------
     written : WrittenScenario
-        Its ``nonzero_percent``, ``content``, ``vcpus`` and ``seed`` count.
+        Its ``nonzero_percent``, ``content``, ``vcpus``, ``cpu_per_write`` and ``seed`` count.
     memory_bytes : int
         Size of its memory, bytes.
     spec : Workload
@@ -44,7 +45,11 @@ def guest_as_written(written: WrittenScenario, memory_bytes: int, spec: Workload
         raise ScenarioError.of(
             f"nonzero_percent {percent!r}", "allowed 0..100", "give a share in percent"
         )
-    guest = dataclasses.replace(Guest.pc(memory_bytes), vcpus=written.vcpus)
+    cpu_ns = None
+    if written.cpu_per_write is not None:
+        cpu_ns = parse_duration(written.cpu_per_write, "cpu_per_write")
+    plain = Guest.pc(memory_bytes)
+    guest = dataclasses.replace(plain, vcpus=written.vcpus, cpu_ns_per_write=cpu_ns)
     pages = guest.ram_blocks[0].pages
     if written.content is None:
         filled = guest.with_nonzero(0, int(pages * percent / 100))

@@ -16,6 +16,7 @@ from typing import Any
 
 from migkit.errors import HostProfileError, did_you_mean
 from migkit.link import Link
+from migkit.logging_costs import LoggingCosts
 from migkit.noise import Noise
 from migkit.postcopy_costs import PostcopyCosts
 from migkit.records import check_numbers, record
@@ -102,6 +103,8 @@ class HostProfile:
         What postcopy costs beyond that.
     noise : Noise
         How costs vary between runs; nothing unless replicates are asked for.
+    dirty_logging : LoggingCosts
+        What keeping and fetching the dirty log costs.
 
     Raises
     ------
@@ -152,6 +155,7 @@ class HostProfile:
     method: str = ""
     postcopy: PostcopyCosts = field(default_factory=PostcopyCosts)
     noise: Noise = field(default_factory=Noise)
+    dirty_logging: LoggingCosts = field(default_factory=LoggingCosts)
 
     def __post_init__(self) -> None:
         """Check every cost."""
@@ -215,7 +219,10 @@ class HostProfile:
         link = record(Link, values.get("link"), "link", HostProfileError)
         noise = Noise.from_dict(values.get("noise", {}))
         postcopy = record(PostcopyCosts, values.get("postcopy", {}), "postcopy", HostProfileError)
+        logging = values.get("dirty_logging", {})
+        costs = record(LoggingCosts, logging, "dirty logging", HostProfileError)
         parts = {**values, "machine": machine, "link": link, "postcopy": postcopy, "noise": noise}
+        parts["dirty_logging"] = costs
         return record(cls, parts, "host profile", HostProfileError)
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migkit.accelerator import Accelerator
 from migkit.capabilities import Capabilities
 from migkit.contention import Contention
 from migkit.guest import Guest
@@ -51,6 +52,8 @@ class Scenario:
         Other handlers beside RAM, in order of registration.
     name, description : str
         For people.
+    accelerator : Accelerator
+        What runs the guest, and how its dirty log works.
     seed : int
         Seed of everything random but the workload, which has its own; 0..2^63 - 1.
     observe_for_s : float or None
@@ -93,6 +96,7 @@ class Scenario:
     workload_lead_s: float = 0.0
     contention: Contention = field(default_factory=Contention)
     images_locked: bool = False
+    accelerator: Accelerator = field(default_factory=Accelerator)
 
     def __post_init__(self) -> None:
         """Check what depends on more than one part."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from migkit.accelerator import Accelerator
 from migkit.capabilities import Capabilities
 from migkit.errors import CaptureError, MigkitError
 from migkit.guest import Guest
@@ -87,6 +88,7 @@ def _scenario(values: Mapping[str, Any]) -> Scenario:
         description="recorded migration",
         observe_for_s=values.get("observed_for_s"),
         workload_lead_s=_READY_TO_MIGRATE_S,
+        accelerator=Accelerator(values["qemu"].get("accelerator", "tcg")),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from migkit.accelerator import Accelerator
 from migkit.capabilities import Capabilities, version_numbers
 from migkit.contention import Contention
 from migkit.errors import ScenarioError, did_you_mean
@@ -27,6 +28,7 @@ _KINDS: dict[str, type] = {
     "capabilities": Capabilities,
     "parameters": MigrationParameters,
     "host": HostProfile,
+    "accelerator": Accelerator,
     "link": Link,
     "contention": Contention,
     "images_locked": bool,
@@ -65,6 +67,7 @@ def check_scenario(scenario: Scenario) -> None:
             f"seed {scenario.seed!r}", "allowed 0..2^63 - 1", "give a whole number of that range"
         )
     scenario.capabilities.check(scenario.parameters, scenario.qemu_version)
+    scenario.accelerator.check(scenario.capabilities)
     scenario.workload.within(scenario.guest.ram_blocks[0].pages)
     _check_timeline(scenario)
     _check_iterables(scenario)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from migkit.accelerator import Accelerator
 from migkit.atomic import write_text
 from migkit.capabilities import Capabilities
 from migkit.content import Content
@@ -75,6 +76,7 @@ def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
         "host": scenario.host.to_dict(),
         "link": _plain(scenario.link),
         "contention": _plain(scenario.contention),
+        "accelerator": _plain(scenario.accelerator),
         "iterables": [_plain(item) for item in scenario.iterables],
     }
 
@@ -189,6 +191,10 @@ def _contention(values: Any) -> Contention:
     return record(Contention, values, "contention", ScenarioError)
 
 
+def _accelerator(values: Any) -> Accelerator:
+    return record(Accelerator, values, "accelerator", ScenarioError)
+
+
 def _plain(value: Any) -> dict[str, Any]:
     """Turn a dataclass into a dictionary in which tuples are lists, as in JSON."""
     plain = json.loads(json.dumps(dataclasses.asdict(value)))
@@ -205,6 +211,7 @@ _READERS: dict[str, Any] = {
     "host": _host,
     "link": _link,
     "contention": _contention,
+    "accelerator": _accelerator,
     "iterables": _iterables,
 }
 

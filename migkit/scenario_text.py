@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from migkit.accelerator import Accelerator, parse_accelerator
 from migkit.capabilities import Capabilities
 from migkit.content import Content
 from migkit.contention import Contention
@@ -43,6 +44,11 @@ class WrittenScenario:
         Such as ``"uniform:20000"`` (`migkit.workload_text.FORMS`), or a specification.
     vcpus : int
         How many vCPUs share the workload's writes.
+    cpu_per_write : str, optional
+        CPU time the program needs for a page write: ``"90us"``; the host profile's if left out.
+    accelerator : str or Accelerator
+        As for QEMU's ``-accel``: ``"kvm,dirty-ring-size=4096"``
+        (`migkit.accelerator.parse_accelerator`).
     bandwidth : str or int, optional
         QEMU's max-bandwidth: ``"10Gbit/s"``, or bytes per second; 0 is unlimited.
     downtime_limit : str, optional
@@ -92,6 +98,8 @@ class WrittenScenario:
     memory: str | int = "1GiB"
     workload: str | Workload = "idle"
     vcpus: int = 1
+    cpu_per_write: str | None = None
+    accelerator: str | Accelerator = "tcg"
     bandwidth: str | int | None = None
     downtime_limit: str | None = None
     postcopy_bandwidth: str | int | None = None
@@ -166,6 +174,7 @@ class WrittenScenario:
             workload_lead_s=lead_ns / 1e9,
             contention=_contention(self.contention),
             images_locked=self.images_locked,
+            accelerator=_accelerator(self.accelerator),
         )
 
 
@@ -243,6 +252,10 @@ def _workload(workload: str | Workload, seed: int) -> Workload:
     if "seed=" in workload or isinstance(seed, bool) or not isinstance(seed, int):
         return spec
     return spec.seeded(seed)
+
+
+def _accelerator(written: str | Accelerator) -> Accelerator:
+    return written if isinstance(written, Accelerator) else parse_accelerator(written)
 
 
 def _capabilities(given: Iterable[str] | Mapping[str, bool], *, postcopy: bool) -> Capabilities:

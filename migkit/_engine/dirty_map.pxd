@@ -44,6 +44,9 @@ cdef void mark_all(DirtyMap *map) noexcept nogil
 # Move the bits of `log` into `map` (dirty sync) and count the fresh ones; `log` is clear then.
 cdef void merge(DirtyMap *map, DirtyMap *log) noexcept nogil
 
+# First chunk with a mark at or after `chunk`, `end` if there is none.
+cdef int64_t next_marked(const DirtyMap *map, int64_t chunk, int64_t end) noexcept nogil
+
 # First set bit at or after `start`, `end` if there is none.
 cdef int64_t find_next_dirty(DirtyMap *map, int64_t start, int64_t end) noexcept nogil
 

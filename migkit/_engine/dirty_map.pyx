@@ -57,7 +57,6 @@ cdef void merge(DirtyMap *map, DirtyMap *log) noexcept nogil:
 
 
 cdef int64_t next_marked(const DirtyMap *map, int64_t chunk, int64_t end) noexcept nogil:
-    """First chunk with a mark at or after `chunk`, `end` if there is none."""
     cdef uint64_t many
     while chunk < end and map.marks[chunk] == 0:
         chunk += 1

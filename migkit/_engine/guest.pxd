@@ -5,6 +5,6 @@ from libc.stdint cimport int64_t
 from migkit._engine.world cimport World
 
 cdef void advance(World w) noexcept nogil
-cdef int64_t fetch_log(World w) noexcept nogil
+cdef void write_through(World w) noexcept nogil
 cdef void stop(World w) noexcept nogil
 cdef void resume(World w) noexcept nogil

@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int64_t
 
-from migkit._engine.dirty_map cimport DirtyMap, dirty, merge
+from migkit._engine cimport execution
+from migkit._engine.dirty_map cimport DirtyMap, dirty
+from migkit._engine.rings cimport touch
 from migkit._engine.world cimport World
 
 cdef enum:
@@ -10,46 +12,52 @@ cdef enum:
 
 
 cdef void advance(World w) noexcept nogil:
-    """Bring the guest up to now; its writes go to the dirty log."""
-    advance_into(w, &w.log_map)
+    """Bring the guest up to now; its writes go to the dirty log.
 
-
-cdef int64_t fetch_log(World w) noexcept nogil:
-    """Bring guest and migration bitmap up to now; return how many pages were clean there.
-
-    What nobody has to see in the log first goes to the bitmap at once.
+    While the VM is stopped nothing happens.
     """
-    cdef int64_t fresh
-    if w.log_map.fresh > 0:
-        merge(&w.dirty_map, &w.log_map)
-    advance_into(w, &w.dirty_map)
-    fresh = w.dirty_map.fresh
-    w.dirty_map.fresh = 0
-    return fresh
+    if not elapse(w):
+        return
+    if w.cpus.executing:
+        execution.run(w)
+    else:
+        write_all(w, &w.log_map)
+    touch(w)
 
 
-cdef void advance_into(World w, DirtyMap *log) noexcept nogil:
-    """Let the guest write up to now.
+cdef void write_through(World w) noexcept nogil:
+    """Bring the guest up to now, its writes straight into the bitmap: nobody has to see the log.
 
-    While the VM is stopped nothing happens. A throttled vCPU loses time, not work: the program
-    catches up as long as the share of the vCPU that is left suffices.
+    Not while the vCPUs go their own way: what a write costs hangs on the log.
     """
-    cdef int64_t elapsed = w.t - w.guest_mark_ns, first
     cdef int index
+    if not elapse(w):
+        return
+    write_all(w, &w.dirty_map)
+    for index in range(w.always_dirty_count):
+        dirty(&w.dirty_map, w.always_dirty[index])
+        w.content.touch(w.always_dirty[index])
+
+
+cdef bint elapse(World w) noexcept nogil:
+    """Let the guest's clock run up to now; tell whether it did."""
+    cdef int64_t elapsed = w.t - w.guest_mark_ns
     w.guest_mark_ns = w.t
     if not w.vm_running or elapsed <= 0:
-        return
+        return False
     w.guest_run_ns += elapsed
-    w.guest_progress_ns = progress(w, elapsed)
-    first = w.writer.next_number()
+    return True
+
+
+cdef void write_all(World w, DirtyMap *log) noexcept nogil:
+    """Make every write that is due."""
+    cdef int64_t first = w.writer.next_number()
+    w.guest_progress_ns = w.guest_run_ns
     if w.content.moves:
         follow(w, log)
     elif w.writer.advance(w.guest_progress_ns, log):
         w.interrupted = True        # a callback failed, or Ctrl-C: `Writer.failure` has it
     w.poll((w.writer.next_number() - first) // WRITES_A_STEP)
-    for index in range(w.always_dirty_count):
-        dirty(log, w.always_dirty[index])
-        w.content.touch(w.always_dirty[index])
 
 
 cdef void follow(World w, DirtyMap *log) noexcept nogil:
@@ -65,20 +73,12 @@ cdef void follow(World w, DirtyMap *log) noexcept nogil:
         w.interrupted = True
 
 
-cdef int64_t progress(World w, int64_t elapsed) noexcept nogil:
-    """Return the program's own time after more VM time."""
-    cdef int64_t share
-    if w.throttle_percentage == 0 or w.workload_busy_ns_per_ms == 0:
-        return w.guest_run_ns
-    share = elapsed * (100 - w.throttle_percentage) // 100
-    return min(w.guest_run_ns,
-               w.guest_progress_ns + share * 1_000_000 // w.workload_busy_ns_per_ms)
-
-
 cdef void stop(World w) noexcept nogil:
     """Stop the vCPUs (vm_stop_force_state); the guest's clock stands still from here on."""
     advance(w)
     w.vm_running = False
+    if w.cpus.count > 1:    # where the program goes on, here or at the destination
+        w.writer.advance(w.guest_progress_ns - 1, NULL)
 
 
 cdef void resume(World w) noexcept nogil:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 import numpy as np
 
+from migkit._engine cimport dirty_limit
 from migkit._engine.blocktime cimport account
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport (
@@ -74,6 +75,12 @@ cdef dict counters(World w):
         "downtime_bytes": w.downtime_bytes,
         "postcopy_bytes": w.postcopy_bytes,
         "cpu_throttle_percentage": w.throttle_percentage,
+        "dirty_limit_throttle_time_per_round_us": (
+            dirty_limit.throttle_time_us(w) if w.dirty_limit.in_service else None
+        ),
+        "dirty_limit_ring_full_time_us": (
+            dirty_limit.ring_full_time_us(w) if w.dirty_limit.in_service else None
+        ),
         "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
         "package_bytes": w.package_bytes,
         "handler_sent_bytes": tuple(w.handlers[i].sent for i in range(w.handler_count)),

@@ -6,7 +6,8 @@ from libc.stdlib cimport calloc
 from migkit._engine.bitmap cimport set_range, words_for
 from migkit._engine.channels cimport CHANNELS
 from migkit._engine.content cimport make_content
-from migkit._engine.dirty_map cimport mark_all, take_marks
+from migkit._engine.dirty_log cimport LOG_DIRTY_RING, LOG_MANUAL_PROTECT, lay_out_chunks
+from migkit._engine.dirty_map cimport dirty_range, mark_all, take_marks
 from migkit._engine.incoming cimport Incoming, prepare
 from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
 from migkit._engine.writers import make_writer
@@ -21,6 +22,8 @@ cdef World make_world(plan, progress):
     take_network(w, plan.link_latency_ns, plan.network)
     take_noise(w, plan)
     take_blocks(w, plan)
+    take_dirty_log(w, plan.dirty_log)
+    take_dirty_limit(w, plan.dirty_limit)
     take_handlers(w, plan.iterables)
     take_timeline(w, plan.timeline)
     take_incoming(w, plan)
@@ -110,7 +113,6 @@ cdef int take_options(World w, plan) except -1:
     w.recovery_link_bandwidth = plan.recovery_link_bandwidth_bytes_per_s
     w.observe_ns = plan.observe_ns
     w.vcpus = plan.vcpus
-    w.workload_busy_ns_per_ms = plan.workload_busy_ns_per_ms
     w.parameters.downtime_limit_ms = plan.downtime_limit_ms
     w.parameters.max_bandwidth = plan.max_bandwidth_bytes_per_s
     w.parameters.max_postcopy_bandwidth = plan.max_postcopy_bandwidth_bytes_per_s
@@ -174,6 +176,40 @@ cdef int take_blocks(World w, plan) except -1:
         raise MemoryError
     for index, pages in enumerate(plan.always_dirty_pages):
         w.always_dirty[index] = pages
+    return 0
+
+
+cdef int take_dirty_log(World w, plan) except -1:
+    """Copy how the log works, and give it the bitmaps that its mode needs."""
+    w.dirty_log.mode = plan.mode
+    w.dirty_log.clear_shift = plan.clear_shift
+    w.dirty_log.clears_to_the_end = plan.clears_to_the_end
+    w.dirty_log.ring_with_bitmap = plan.ring_with_bitmap
+    w.dirty_log.ring_entries = plan.ring_entries
+    w.dirty_log.ring_limit = plan.ring_limit
+    w.dirty_log.write_ns = plan.write_ns
+    w.dirty_log.first_write_ns = plan.first_write_ns
+    w.dirty_log.protect_page_ps = plan.protect_page_ps
+    w.dirty_log.log_call_ns = plan.log_call_ns
+    w.dirty_log.kick_vcpu_ns = plan.kick_vcpu_ns
+    w.dirty_log.ring_full_exit_ns = plan.ring_full_exit_ns
+    w.executed = plan.executed
+    lay_out_chunks(&w.dirty_log, w.block_start, w.blocks)
+    if plan.mode == LOG_MANUAL_PROTECT:
+        w.dirty_log.fetched = new_words(w.words)
+    elif plan.mode == LOG_DIRTY_RING:
+        w.dirty_log.in_rings = new_words(w.words)
+    if plan.initially_set:
+        dirty_range(&w.log_map, 0, w.total_pages)
+    return 0
+
+
+cdef int take_dirty_limit(World w, plan) except -1:
+    """Copy the limit, if there is one."""
+    w.dirty_limit.possible = plan is not None
+    if plan is not None:
+        w.dirty_limit.quota = plan.quota_mb_per_s
+        w.dirty_limit.period_ms = plan.period_ms
     return 0
 
 

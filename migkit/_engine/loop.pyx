@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from migkit._engine cimport (
-    decisions, endings, network, postcopy, preempt, savevm, switchover, timeline,
+    decisions, endings, execution, network, postcopy, preempt, savevm, switchover, timeline,
 )
 from migkit._engine.draws cimport counter, high_half
 from migkit._engine.incoming cimport lost
@@ -61,6 +61,8 @@ cdef void setup(World w) noexcept nogil:
     """Connect, write the header and the START sections, do the first sync."""
     cdef int64_t setup_start
     w.start_ms = w.now_ms()
+    if w.executed:
+        execution.begin(w)
     w.set_state(STATE_SETUP)
     timeline.apply(w)
     if w.error:     # nothing is connected yet: cancelled or failed at once
@@ -241,7 +243,11 @@ cdef int64_t lateness(World w) noexcept nogil:
 
 cdef void sleep(World w, int64_t duration_ns) noexcept nogil:
     """Let the thread sleep; an observer who leaves meanwhile ends the run."""
-    w.t += duration_ns
+    cdef int64_t awake_ns = w.t + duration_ns
+    if w.t < w.timer_ns <= awake_ns:    # the main thread syncs meanwhile
+        w.t = w.timer_ns
+        timer_sync(w)
+    w.t = max(w.t, awake_ns)
     if 0 <= w.observe_ns < w.t:
         w.t = w.observe_ns
 

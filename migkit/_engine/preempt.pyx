@@ -13,6 +13,7 @@ from migkit._engine.faults cimport PAGE, SENT_NS, announce, block_of, cell
 from migkit._engine.network cimport arrival, round_trip_ns
 from migkit._engine.queues cimport Queue, length
 from migkit._engine.stream cimport RECORD_HEADER_BYTES, count_ram_bytes
+from migkit._engine.sync cimport clear_before_send
 from migkit._engine.timeline cimport cut_before
 from migkit._engine.types cimport (
     EVENT_POSTCOPY_PREEMPT_NEW_CHANNEL, EVENT_POSTCOPY_PREEMPT_SEND_HOST_PAGE, PAGE_BYTES,
@@ -70,6 +71,7 @@ cdef void answer(World w, int64_t arrived, int64_t row) noexcept nogil:
 cdef int64_t send(World w, int64_t arrived, int block, int64_t page) noexcept nogil:
     """Write one record on the second channel, flushed by itself; return when it is out."""
     cdef int64_t count = RECORD_HEADER_BYTES, cost_ns, service_ns, sent
+    clear_before_send(w, block, page)
     clear_bit(w.bmap, page)
     w.dirty_pages -= 1
     if block != w.urgent_last_block:

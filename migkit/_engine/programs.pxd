@@ -67,5 +67,12 @@ cdef bint run(Program *p, int64_t until_ns, DirtyMap *log) noexcept nogil
 # How many writes have been taken since the program began.
 cdef int64_t taken(const Program *p) noexcept nogil
 
+# Phase (or 0) and number of the write that was looked at last; its program's first is 1.
+cdef int source_of(const Program *p) noexcept nogil
+cdef uint64_t number_of(const Program *p) noexcept nogil
+
+# Whether a callback failed: no more writes are to be expected.
+cdef bint gave_up(const Program *p) noexcept nogil
+
 # Fill `ahead` with the next write, if there is one up to and including `until_ns`.
 cdef bint look(Program *p, int64_t until_ns) noexcept nogil

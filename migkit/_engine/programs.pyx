@@ -211,6 +211,24 @@ cdef int64_t taken(const Program *p) noexcept nogil:
     return sum - p.ahead
 
 
+cdef int source_of(const Program *p) noexcept nogil:
+    return <int>p.phase if p.kind == PHASES else 0
+
+
+cdef uint64_t number_of(const Program *p) noexcept nogil:
+    if p.kind == PHASES:
+        return <uint64_t>p.phases[p.phase].written
+    return <uint64_t>p.written
+
+
+cdef bint gave_up(const Program *p) noexcept nogil:
+    cdef int64_t i
+    for i in range(p.n_phases):
+        if p.phases[i].failed:
+            return True
+    return p.failed
+
+
 cdef bint look(Program *p, int64_t until_ns) noexcept nogil:
     cdef int64_t at
     if p.ahead:

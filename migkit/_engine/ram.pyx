@@ -19,7 +19,7 @@ from migkit._engine.stream cimport (
     RECORD_HEADER_BYTES, count_ram_bytes, flush, over_budget, pages_to_flush, put, put_page,
     put_pages, put_records, records_to_flush,
 )
-from migkit._engine.sync cimport bitmap_sync
+from migkit._engine.sync cimport bitmap_sync, clear_before_send
 from migkit._engine.types cimport (
     EVENT_GET_QUEUED_PAGE, EVENT_GET_QUEUED_PAGE_NOT_DIRTY, EVENT_RAM_SAVE_COMPLETE,
     EVENT_RAM_SAVE_ITERATE_BIG_WAIT, PAGE_BYTES, SYNC_FINAL,
@@ -69,6 +69,7 @@ cdef void complete(World w) noexcept nogil:
     """Send all that is left, with no budget and no time slice (ram_save_complete)."""
     cdef int64_t sent
     w.emit(EVENT_RAM_SAVE_COMPLETE, w.dirty_pages, 0)
+    w.dirty_log.last_stage = True
     if not w.in_postcopy():
         bitmap_sync(w, SYNC_FINAL)
     while True:     # a broken stream does not end it: nothing looks at it here
@@ -98,7 +99,9 @@ cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexc
     while True:
         asked = requested_page(w) if w.in_postcopy() and not w.postcopy_preempt else -1
         if asked >= 0:
-            return save_one(w, block_of(w, asked), asked)
+            block = block_of(w, asked)
+            clear_before_send(w, block, asked)
+            return save_one(w, block, asked)
         end = w.block_start[block + 1]
         page = find_next_dirty(&w.dirty_map, page, end)
         if wrapped and block == w.last_seen_block and page >= w.last_page:
@@ -113,6 +116,7 @@ cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexc
             wrapped = True
             w.swept = True
         page = w.block_start[block]
+    end = min(end, clear_before_send(w, block, page))
     if w.in_postcopy() or block != w.last_sent_block:
         return save_one(w, block, page)
     return save_run(w, block, page, end_of_stretch(&w.dirty_map, page, end), limit, pass_began)

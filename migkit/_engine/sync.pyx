@@ -2,29 +2,35 @@
 
 from libc.stdint cimport int64_t
 
-from migkit._engine cimport decisions, throttling
-from migkit._engine.guest cimport fetch_log
+from migkit._engine cimport decisions, dirty_limit, execution, throttling
+from migkit._engine.bitmap cimport clear_bit, test
+from migkit._engine.dirty_log cimport (
+    LOG_DIRTY_RING, LOG_GET_AND_CLEAR, LOG_MANUAL_PROTECT, LOG_TCG, DirtyLog, clear_fetched, fetch,
+)
+from migkit._engine.guest cimport advance, write_through
+from migkit._engine.rings cimport reap
 from migkit._engine.types cimport (
-    EVENT_CPU_THROTTLE_SET, EVENT_MIGRATION_BITMAP_SYNC_END, EVENT_MIGRATION_BITMAP_SYNC_START,
-    EVENT_MIGRATION_THROTTLE, PAGE_BYTES, SYNC_EXACT, SYNC_TIMER, SyncReason,
+    EVENT_CPU_THROTTLE_DIRTY_SYNC, EVENT_CPU_THROTTLE_SET, EVENT_MIGRATION_BITMAP_CLEAR_DIRTY,
+    EVENT_MIGRATION_BITMAP_SYNC_END, EVENT_MIGRATION_BITMAP_SYNC_START, EVENT_MIGRATION_THROTTLE,
+    PAGE_BYTES, SYNC_EXACT, SYNC_FINAL, SYNC_TIMER, SyncReason,
 )
 from migkit._engine.world cimport World
 
 
 cdef void bitmap_sync(World w, SyncReason reason) noexcept nogil:
     """Merge the guest's dirty log into the migration bitmap (migration_bitmap_sync)."""
-    cdef int64_t started, fresh
+    cdef int64_t started, fresh, protected
     cdef int64_t *row
     w.dirty_sync_count += 1
     if w.last_sync_ms == 0:
         w.last_sync_ms = w.now_ms()
     started = w.t
     w.emit(EVENT_MIGRATION_BITMAP_SYNC_START)
-    fresh = fetch_log(w)
+    fresh = read_log(w, &protected)
     w.dirty_pages += fresh
     w.period_dirty_pages += fresh
     w.dirty_bytes_last_sync = w.dirty_pages * PAGE_BYTES
-    w.t += sync_cost_ns(w, reason)
+    w.t += sync_cost_ns(w, reason, protected)
     w.emit(EVENT_MIGRATION_BITMAP_SYNC_END, w.period_dirty_pages)
     row = w.rounds.new_row()
     row[0] = started
@@ -43,28 +49,70 @@ cdef void bitmap_sync(World w, SyncReason reason) noexcept nogil:
     row[11] = w.throttle_percentage
 
 
-cdef int64_t sync_cost_ns(World w, SyncReason reason) noexcept nogil:
-    """Time a sync takes; the first one after the first sweep waits for the vCPUs longer."""
+cdef int64_t read_log(World w, int64_t *protected) noexcept nogil:
+    """Bring the log up to now and fetch it; return how many pages were clean in the bitmap.
+
+    With rings all vCPUs leave the guest first, and theirs are read. Also tells how many pages
+    are protected again by that.
+    """
+    protected[0] = 0
+    if w.dirty_log.mode == LOG_DIRTY_RING:
+        w.t += execution.sleeping_ns(w)
+        advance(w)
+        protected[0] = reap(w)
+    elif w.dirty_log.mode == LOG_TCG and not w.cpus.executing:
+        write_through(w)
+    else:
+        advance(w)
+        if w.dirty_log.mode == LOG_GET_AND_CLEAR:
+            protected[0] = w.log_map.fresh
+    return fetch(&w.dirty_log, &w.dirty_map, &w.log_map, w.block_start, w.blocks)
+
+
+cdef int64_t sync_cost_ns(World w, SyncReason reason, int64_t protected) noexcept nogil:
+    """Time a sync takes; under TCG it ends when every vCPU has passed a safe point."""
     cdef int64_t cost = w.host.sync_fixed_ns + w.total_pages * w.host.sync_page_ps // 1000
+    cost += w.dirty_log.log_call_ns * log_calls(w, reason)
+    cost += protected * w.dirty_log.protect_page_ps // 1000
+    cost += w.dirty_log.kick_vcpu_ns * w.vcpus
     if reason == SYNC_EXACT:
         w.exact_syncs += 1
-        if w.exact_syncs == 1:
-            cost += w.host.sync_first_ns
-    return cost + sleeping_vcpu_ns(w)
+    if w.dirty_log.mode == LOG_TCG:
+        if reason == SYNC_EXACT and w.exact_syncs == 1:
+            cost += w.host.sync_first_ns    # the first one after the first sweep waits longer
+        cost += execution.sleeping_ns(w)
+    return cost
 
 
-cdef int64_t sleeping_vcpu_ns(World w) noexcept nogil:
-    """Return how long a throttled vCPU still sleeps: a sync waits until it passes a safe point.
+cdef int64_t log_calls(World w, SyncReason reason) noexcept nogil:
+    """Return how often a sync calls the kernel: for each block, or once for all rings."""
+    if w.dirty_log.mode != LOG_DIRTY_RING:
+        return w.blocks
+    return 1 + (w.blocks if w.dirty_log.ring_with_bitmap and reason == SYNC_FINAL else 0)
 
-    From each tick on it sleeps, then runs for 10 ms (cpu-throttle.c). A stopped VM is awake.
+
+cdef int64_t clear_before_send(World w, int block, int64_t page) noexcept nogil:
+    """Clear the log of the chunk around a page, once after a sync (migration_bitmap_clear_dirty).
+
+    Since 10.1 not in the last stage and not in postcopy, where nobody writes any more. Returns
+    the end of the chunk: what comes after it may have to be cleared, too.
     """
-    cdef int64_t into
-    if w.throttle_percentage == 0 or not w.vm_running:
-        return 0
-    if w.t < w.throttle_tick_ns:    # still in the slice of the step before
-        return max(w.throttle_sleep_end_ns - w.t, 0)
-    into = (w.t - w.throttle_tick_ns) % throttling.throttle_period_ns(w.throttle_percentage)
-    return max(throttling.throttle_sleep_ns(w.throttle_percentage) - into, 0)
+    cdef DirtyLog *log = &w.dirty_log
+    cdef int64_t start = w.block_start[block], end = w.block_start[block + 1], protected
+    cdef int64_t chunk = (page - start) >> log.clear_shift, size = 1LL << log.clear_shift
+    if not log.clears_to_the_end and (log.last_stage or w.in_postcopy()):
+        return end
+    end = min(end, start + (chunk + 1) * size)
+    if not test(log.chunks, log.first_chunk[block] + chunk):
+        return end
+    clear_bit(log.chunks, log.first_chunk[block] + chunk)
+    w.emit(EVENT_MIGRATION_BITMAP_CLEAR_DIRTY, block, chunk * size * PAGE_BYTES,
+           size * PAGE_BYTES, page - start)
+    if log.mode == LOG_MANUAL_PROTECT:
+        advance(w)
+        protected = clear_fetched(log, w.log, start + chunk * size, end)
+        w.t += log.log_call_ns + protected * log.protect_page_ps // 1000
+    return end
 
 
 cdef void close_period(World w) noexcept nogil:
@@ -73,10 +121,13 @@ cdef void close_period(World w) noexcept nogil:
     cdef int64_t sent = w.transferred - w.period_transferred
     cdef int64_t dirty = w.period_dirty_pages * PAGE_BYTES
     cdef bint wanted = throttling.throttle_wanted(dirty, sent, w.throttle_trigger_threshold)
-    if throttling.throttle_acts(w.dirty_rate_high_count, wanted) and w.auto_converge:
-        throttle_guest_down(
-            w, throttling.throttle_threshold_bytes(sent, w.throttle_trigger_threshold), dirty
-        )
+    if throttling.throttle_acts(w.dirty_rate_high_count, wanted):
+        if w.auto_converge:
+            throttle_guest_down(
+                w, throttling.throttle_threshold_bytes(sent, w.throttle_trigger_threshold), dirty
+            )
+        elif w.dirty_limit.possible:
+            dirty_limit.engage(w)
     w.dirty_rate_high_count = throttling.throttle_count(w.dirty_rate_high_count, wanted)
     w.dirty_pages_rate = decisions.dirty_pages_rate(w.period_dirty_pages, now - w.last_sync_ms)
     w.last_sync_ms = now
@@ -86,13 +137,18 @@ cdef void close_period(World w) noexcept nogil:
 
 cdef void throttle_guest_down(World w, int64_t threshold, int64_t dirty) noexcept nogil:
     """Take another step of auto-converge (migration_trigger_throttle)."""
+    cdef int64_t asked
     w.emit(EVENT_MIGRATION_THROTTLE)
+    advance(w)
+    if not w.cpus.executing:
+        execution.begin(w)
     next_slice(w)
-    w.throttle_percentage = throttling.throttle_step(
+    asked = throttling.throttle_step(
         w.throttle_percentage, w.cpu_throttle_initial, w.cpu_throttle_increment,
         w.cpu_throttle_tailslow, w.max_cpu_throttle, threshold, dirty,
     )
-    w.emit(EVENT_CPU_THROTTLE_SET, w.throttle_percentage)
+    w.emit(EVENT_CPU_THROTTLE_SET, asked)
+    w.throttle_percentage = throttling.throttle_clamped(asked)
 
 
 cdef void next_slice(World w) noexcept nogil:
@@ -108,10 +164,11 @@ cdef void next_slice(World w) noexcept nogil:
 
 
 cdef void timer_sync(World w) noexcept nogil:
-    """Auto-converge's own sync every five seconds (cpu-throttle.c)."""
+    """Auto-converge's own sync every five seconds (cpu_throttle_dirty_sync_timer_tick)."""
     if not w.auto_converge or w.in_postcopy() or w.t < w.timer_ns:
         return
-    w.timer_ns += w.host.throttle_timer_ns
     if throttling.throttle_timer_sync_due(w.dirty_sync_count, w.timer_previous_count):
+        w.emit(EVENT_CPU_THROTTLE_DIRTY_SYNC)
         bitmap_sync(w, SYNC_TIMER)
     w.timer_previous_count = w.dirty_sync_count
+    w.timer_ns = w.t + w.host.throttle_timer_ns

@@ -20,6 +20,10 @@ cpdef int64_t throttle_sleep_ns(int64_t percentage) noexcept nogil
 cpdef int64_t throttle_period_ns(int64_t percentage) noexcept nogil
 cpdef bint throttle_timer_sync_due(int64_t count, int64_t previous) noexcept nogil
 cpdef int64_t dirty_limit_full_us(int64_t ring_pages, int64_t max_rate) noexcept nogil
+cpdef int64_t dirty_limit_rate(int64_t dirtied_pages, int64_t period_ms) noexcept nogil
+cpdef (int64_t, int64_t) dirty_limit_linear_step(
+    int64_t quota, int64_t current, int64_t ring_pages, int64_t max_rate,
+) noexcept nogil
 cpdef (int64_t, int64_t) dirty_limit_step(
     int64_t quota, int64_t current, int64_t throttle_us, int64_t ring_pages, int64_t max_rate,
 ) noexcept nogil

@@ -6,7 +6,7 @@ equal. Integers are non-negative and below 2**53.
 
 from libc.stdint cimport int64_t
 
-from migkit._engine.types cimport PAGE_BYTES
+from migkit._engine.types cimport PAGE_BYTES, PAGE_SHIFT
 
 cdef enum:
     THROTTLE_SLICE_NS = 10_000_000  # CPU_THROTTLE_TIMESLICE_NS
@@ -85,6 +85,29 @@ cpdef int64_t dirty_limit_full_us(int64_t ring_pages, int64_t max_rate) noexcept
     return (ring_pages * PAGE_BYTES >> 20) * 1000000 // max_rate
 
 
+cpdef int64_t dirty_limit_rate(int64_t dirtied_pages, int64_t period_ms) noexcept nogil:
+    """MB/s of a vCPU that dirtied that many in a measurement (migration/dirtyrate.c)."""
+    return (dirtied_pages * 1000 >> 20 - PAGE_SHIFT) // period_ms
+
+
+cpdef (int64_t, int64_t) dirty_limit_linear_step(
+    int64_t quota, int64_t current, int64_t ring_pages, int64_t max_rate,
+) noexcept nogil:
+    """Percentage and step of a vCPU's sleep, in us, far from its quota; else 0 and 0.
+
+    Close to it sleeps change by a tenth of the time to fill a ring, or not at all.
+    """
+    cdef int64_t percent, full_us
+    cdef int64_t difference = quota - current if quota > current else current - quota
+    if difference <= DIRTY_LIMIT_TOLERANCE or current == 0:
+        return 0, 0
+    percent = difference * 100 // max(quota, current)
+    if percent <= DIRTY_LIMIT_LINEAR_PERCENT:
+        return 0, 0
+    full_us = dirty_limit_full_us(ring_pages, max_rate)
+    return percent, <int64_t>(<double>(full_us * percent) / (100.0 - <double>percent))
+
+
 cpdef (int64_t, int64_t) dirty_limit_step(
     int64_t quota, int64_t current, int64_t throttle_us, int64_t ring_pages, int64_t max_rate,
 ) noexcept nogil:
@@ -101,10 +124,8 @@ cpdef (int64_t, int64_t) dirty_limit_step(
         return 0, max_rate
     max_rate = max(max_rate, current)
     full_us = dirty_limit_full_us(ring_pages, max_rate)
-    percent = difference * 100 // max(quota, current)
-    if percent > DIRTY_LIMIT_LINEAR_PERCENT:
-        step = <int64_t>(<double>(full_us * percent) / (100.0 - <double>percent))
-    else:
+    percent, step = dirty_limit_linear_step(quota, current, ring_pages, max_rate)
+    if percent == 0:
         step = full_us // 10
     throttle_us += step if quota < current else -step
     return min(max(throttle_us, 0), full_us * DIRTY_LIMIT_MAX_PERCENT), max_rate

@@ -41,6 +41,35 @@ cdef extern from *:
         return fresh;
     }
 
+    MIGKIT_VERSIONS
+    static int64_t migkit_copy(uint64_t *bmap, const uint64_t *log, uint64_t *fetched,
+                               int64_t n_words, int *any)
+    {
+        int64_t fresh = 0;
+        uint64_t found = 0;
+        for (int64_t i = 0; i < n_words; i++) {
+            uint64_t dirty = log[i];
+            found |= dirty;
+            fetched[i] = dirty;
+            fresh += __builtin_popcountll(dirty & ~bmap[i]);
+            bmap[i] |= dirty;
+        }
+        *any = found != 0;
+        return fresh;
+    }
+
+    MIGKIT_VERSIONS
+    static int64_t migkit_drop(uint64_t *log, uint64_t *fetched, int64_t n_words)
+    {
+        int64_t dropped = 0;
+        for (int64_t i = 0; i < n_words; i++) {
+            dropped += __builtin_popcountll(fetched[i]);
+            log[i] &= ~fetched[i];
+            fetched[i] = 0;
+        }
+        return dropped;
+    }
+
     /* Few bits lie scattered: nothing branches on whether a word has one, for none can guess. */
     MIGKIT_VERSIONS
     static int64_t migkit_clear(uint64_t *bits, const uint64_t *zero_class, uint64_t zero_flip,
@@ -65,6 +94,9 @@ cdef extern from *:
     }
     """
     int64_t migkit_count(const uint64_t *bits, int64_t n_words) noexcept nogil
+    int64_t migkit_copy(uint64_t *bmap, const uint64_t *log, uint64_t *fetched, int64_t n_words,
+                        int *any) noexcept nogil
+    int64_t migkit_drop(uint64_t *log, uint64_t *fetched, int64_t n_words) noexcept nogil
     int64_t migkit_merge(uint64_t *bmap, uint64_t *log, int64_t n_words) noexcept nogil
     int64_t migkit_clear(uint64_t *bits, const uint64_t *zero_class, uint64_t zero_flip,
                          int64_t *index, int64_t last, int64_t most,
@@ -83,3 +115,12 @@ cdef int64_t clear_words(uint64_t *bits, const uint64_t *zero_class, uint64_t ze
                          int64_t *index, int64_t last, int64_t most,
                          int64_t *after) noexcept nogil:
     return migkit_clear(bits, zero_class, zero_flip, index, last, most, after)
+
+
+cdef int64_t copy_words(uint64_t *bmap, const uint64_t *log, uint64_t *fetched, int64_t n_words,
+                        int *any) noexcept nogil:
+    return migkit_copy(bmap, log, fetched, n_words, any)
+
+
+cdef int64_t drop_words(uint64_t *log, uint64_t *fetched, int64_t n_words) noexcept nogil:
+    return migkit_drop(log, fetched, n_words)

@@ -8,9 +8,11 @@ from migkit._engine.content cimport PageContent
 from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.channels cimport Channels
 from migkit._engine.incoming cimport Incoming
+from migkit._engine.dirty_log cimport DirtyLog
 from migkit._engine.recorder cimport Table
 from migkit._engine.sides cimport Sides
 from migkit._engine.types cimport EVENT_COUNT
+from migkit._engine.vcpus cimport Vcpus
 from migkit._engine.writers cimport Writer
 
 cdef enum:
@@ -70,6 +72,14 @@ cdef struct Handler:        # an iterable that is not RAM
     int64_t sent
 
 
+cdef struct DirtyLimit:     # capability dirty-limit
+    bint possible, in_service
+    int64_t quota, period_ms
+    int64_t measure_ns      # when the running measurement is over; INT64_MAX without one
+    bint waits              # for sleeping vCPUs, to read their rings
+    int64_t largest         # rate ever adjusted to, MB/s
+
+
 cdef struct TimelineItem:
     int64_t at_ns
     int64_t at_state
@@ -96,14 +106,14 @@ cdef class World:
     cdef Host host
     cdef Parameters parameters
     cdef bint rule_after, has_postcopy_device, postcopy_ram, postcopy_possible, has_return_path
-    cdef bint postcopy_preempt, postcopy_page_hint, clock_drawn
+    cdef bint postcopy_preempt, postcopy_page_hint, clock_drawn, executed
     cdef bint auto_converge, pause_before_switchover, detect_zero_pages, cpu_throttle_tailslow
     cdef int64_t throttle_trigger_threshold, cpu_throttle_initial, cpu_throttle_increment
     cdef int64_t max_cpu_throttle, machine_name_bytes, device_state_bytes, vmdesc_bytes
     cdef int64_t link_bandwidth, send_buffer_bytes, recovery_link_bandwidth
     cdef Channels net
     cdef Sides sides
-    cdef int64_t observe_ns, workload_busy_ns_per_ms
+    cdef int64_t observe_ns
     cdef int blocks, handler_count, vcpus
     cdef int64_t block_start[MAX_BLOCKS + 1]
     cdef int64_t block_name_bytes[MAX_BLOCKS]
@@ -155,6 +165,9 @@ cdef class World:
     cdef bint vm_running
     cdef int64_t guest_run_ns, guest_mark_ns, guest_progress_ns
     cdef Writer writer
+    cdef Vcpus cpus
+    cdef DirtyLog dirty_log
+    cdef DirtyLimit dirty_limit
     # destination
     cdef int64_t destination_runs_ns, package_loaded_ns
     cdef Incoming incoming

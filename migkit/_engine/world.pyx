@@ -1,17 +1,19 @@
 """State of one simulated migration, and what reading or changing it needs most often."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 from libc.stdlib cimport free
 
 from migkit._engine.dirty_map cimport free_marks
 from migkit._engine.incoming cimport discard
+from migkit._engine.dirty_log cimport free_log
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport (
     EVENT_COUNT, EVENT_MIGRATE_SET_STATE, MAX_ARGUMENTS,
     RUN_STATE_INMIGRATE, RUN_STATE_RUNNING, STATE_POSTCOPY_ACTIVE, STATE_POSTCOPY_DEVICE,
     STATE_SETUP,
 )
+from migkit._engine.vcpus cimport free_vcpus
 
 
 cdef class World:
@@ -31,6 +33,7 @@ cdef class World:
         self.hint_page = -1
         self.cut_ns = self.timer_ns = self.downtime_start_ns = -1
         self.destination_runs_ns = self.package_loaded_ns = -1
+        self.cpus.reaper_ns = self.dirty_limit.measure_ns = INT64_MAX
         self.events = Table(2 + MAX_ARGUMENTS)
         self.iterations = Table(11)
         self.rounds = Table(12)
@@ -43,6 +46,8 @@ cdef class World:
     def __dealloc__(self):
         free_marks(&self.dirty_map)
         free_marks(&self.log_map)
+        free_log(&self.dirty_log)
+        free_vcpus(&self.cpus)
         free(self.bmap)
         free(self.log)
         free(self.missing)

@@ -8,8 +8,8 @@ from migkit._engine.bitmap cimport Bitmap
 from migkit._engine.dirty_map cimport DirtyMap, free_marks, take_marks
 from migkit._engine.draws cimport jump, make_range, make_zipf, stream_key, xorshift32_start
 from migkit._engine.programs cimport (
-    CALLBACK, HOT_COLD, PHASES, RECORDED, SEQUENTIAL, UNIFORM, ZIPF, Program, look, run,
-    taken,
+    CALLBACK, HOT_COLD, PHASES, RECORDED, SEQUENTIAL, UNIFORM, ZIPF, Program, gave_up, look,
+    number_of, run, source_of, taken,
 )
 
 from migkit.errors import InputError, WorkloadError
@@ -72,20 +72,13 @@ cdef class Writer:
         return self.next_number()
 
     cdef int write_source(self) noexcept nogil:
-        return <int> self.program.phase if self.program.kind == PHASES else 0
+        return source_of(&self.program)
 
     cdef uint64_t write_number(self) noexcept nogil:
-        cdef Program *part = &self.program
-        if part.kind == PHASES:
-            part = &part.phases[part.phase]
-        return <uint64_t> part.written
+        return number_of(&self.program)
 
     cdef bint failed(self) noexcept nogil:
-        cdef int64_t i
-        for i in range(self.program.n_phases):
-            if self.program.phases[i].failed:
-                return True
-        return self.program.failed
+        return gave_up(&self.program)
 
     @property
     def failure(self):

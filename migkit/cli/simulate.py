@@ -51,6 +51,26 @@ def add_parser(commands: options.Commands) -> None:
     parser.set_defaults(run=run, parser=parser)
 
 
+def _add_vcpus(group: options.Container) -> None:
+    """Add what runs the guest's program."""
+    group.add_argument(
+        "--vcpus",
+        type=options.whole_number,
+        metavar="N",
+        help="vCPUs that share the workload's writes (default: 1)",
+    )
+    group.add_argument(
+        "--cpu-per-write",
+        metavar="TIME",
+        help="CPU time the program needs for a page write: 90us (default: the host profile's)",
+    )
+    group.add_argument(
+        "--accelerator",
+        metavar="TEXT",
+        help="as for QEMU's -accel: tcg (the default), kvm, or kvm,dirty-ring-size=4096",
+    )
+
+
 def _add_guest(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the guest and its machine")
     group.add_argument(
@@ -63,12 +83,7 @@ def _add_guest(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--workload", metavar="TEXT", help="what the guest writes, see below (default: idle)"
     )
-    group.add_argument(
-        "--vcpus",
-        type=options.whole_number,
-        metavar="N",
-        help="vCPUs that share the workload's writes (default: 1)",
-    )
+    _add_vcpus(group)
     group.add_argument(
         "--nonzero-percent",
         type=float,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from migkit.oracle import (
     decisions,
     endings,
+    execution,
     network,
     postcopy,
     preempt,
@@ -25,6 +26,8 @@ def setup(w: World) -> None:
     """Connect, write the header and the START sections, do the first sync."""
     plan = w.plan
     w.start_ms = w.now_ms()
+    if plan.dirty_log.executed:
+        execution.begin(w)
     w.set_state(State.SETUP)
     timeline.apply(w)
     if w.error:  # nothing is connected yet: cancelled or failed at once
@@ -192,7 +195,11 @@ def lateness(w: World) -> int:
 
 def sleep(w: World, duration_ns: int) -> None:
     """Let the thread sleep; an observer who leaves meanwhile ends the run."""
-    w.t += duration_ns
+    awake_ns = w.t + duration_ns
+    if w.t < w.timer_ns <= awake_ns:  # the main thread syncs meanwhile
+        w.t = w.timer_ns
+        timer_sync(w)
+    w.t = max(w.t, awake_ns)
     if 0 <= w.plan.observe_ns < w.t:
         w.t = w.plan.observe_ns
 

@@ -11,6 +11,7 @@ from migkit.oracle.codes import Event
 from migkit.oracle.incoming import PAGE, SENT_NS
 from migkit.oracle.network import Channel, arrival, round_trip_ns
 from migkit.oracle.stream import count_ram_bytes
+from migkit.oracle.sync import clear_before_send
 from migkit.oracle.world import PAGE_BYTES, World
 
 RECORD_HEADER_BYTES = 8
@@ -63,6 +64,7 @@ def answer(w: World, arrived: int, row: list[int]) -> None:
 def send(w: World, arrived: int, block: int, page: int) -> int:
     """Write one record on the second channel, flushed by itself; return when it is out."""
     host = w.plan.host
+    clear_before_send(w, block, page)
     w.bmap[page] = 0
     w.dirty_pages -= 1
     count = RECORD_HEADER_BYTES

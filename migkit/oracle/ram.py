@@ -6,7 +6,7 @@ from migkit.oracle import decisions, destination, faults, guest, preempt
 from migkit.oracle.codes import Event, SyncReason
 from migkit.oracle.incoming import PAGE, SENT_NS
 from migkit.oracle.stream import count_ram_bytes, flush, put, put_page, rate_exceeded
-from migkit.oracle.sync import bitmap_sync
+from migkit.oracle.sync import bitmap_sync, clear_before_send
 from migkit.oracle.world import PAGE_BYTES, World
 
 RECORD_HEADER_BYTES = 8
@@ -48,6 +48,7 @@ def requested(w: World) -> bool:
 def complete(w: World) -> None:
     """Send all that is left, with no budget and no time slice (ram_save_complete)."""
     w.emit(Event.RAM_SAVE_COMPLETE, w.dirty_pages, 0)
+    w.last_stage = True
     if not w.in_postcopy:
         bitmap_sync(w, SyncReason.FINAL)
     while find_and_save_page(w):  # a broken stream does not end it: nothing looks at it here
@@ -112,6 +113,7 @@ def requested_page(w: World) -> int:
 def save_page(w: World, block: int, page: int) -> None:
     """Write one page record and account it (ram_save_target_page)."""
     host = w.plan.host
+    clear_before_send(w, block, page)
     w.bmap[page] = 0
     w.dirty_pages -= 1
     header = RECORD_HEADER_BYTES

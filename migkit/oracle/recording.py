@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from migkit.oracle import dirty_limit
 from migkit.oracle.codes import RunState, State
 from migkit.oracle.world import PAGE_BYTES, World
 from migkit.schema import RECORDING
@@ -73,6 +74,8 @@ def counters(w: World) -> dict[str, Any]:
         "downtime_bytes": w.downtime_bytes,
         "postcopy_bytes": w.postcopy_bytes,
         "cpu_throttle_percentage": w.throttle_percentage,
+        "dirty_limit_throttle_time_per_round_us": dirty_limit.throttle_time_us(w),
+        "dirty_limit_ring_full_time_us": dirty_limit.ring_full_time_us(w),
         "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
         "package_bytes": w.package_bytes,
         "handler_sent_bytes": tuple(h.get("sent", 0) for h in w.handlers),

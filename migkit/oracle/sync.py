@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, guest, throttling
+from migkit.oracle import decisions, dirty_limit, execution, guest, rings, throttling
 from migkit.oracle.codes import Event, SyncReason
+from migkit.oracle.dirty_log import Mode
 from migkit.oracle.world import PAGE_BYTES, World
 
 
@@ -14,12 +15,15 @@ def bitmap_sync(w: World, reason: SyncReason) -> None:
         w.last_sync_ms = w.now_ms()
     started = w.t
     w.emit(Event.MIGRATION_BITMAP_SYNC_START)
-    guest.advance(w)
-    fresh = merge_log(w)
+    protected = read_log(w)
+    found = w.dirty_log.fetch()
+    if w.dirty_log.mode == Mode.GET_AND_CLEAR:
+        protected = len(found)
+    fresh = merge(w, found)
     w.dirty_pages += fresh
     w.period_dirty_pages += fresh
     w.dirty_bytes_last_sync = w.dirty_pages * PAGE_BYTES
-    w.t += sync_cost_ns(w, reason)
+    w.t += sync_cost_ns(w, reason, protected)
     w.emit(Event.MIGRATION_BITMAP_SYNC_END, w.period_dirty_pages)
     row = (
         started,
@@ -38,39 +42,73 @@ def bitmap_sync(w: World, reason: SyncReason) -> None:
     w.tables["rounds"].append((*row, w.dirty_pages_rate, w.throttle_percentage))
 
 
-def merge_log(w: World) -> int:
-    """Move the log into the bitmap; return how many pages were clean there."""
+def read_log(w: World) -> int:
+    """Bring the log up to now; with rings all vCPUs leave the guest and theirs are read.
+
+    Returns how many pages are protected again by that.
+    """
+    if w.dirty_log.mode != Mode.DIRTY_RING:
+        guest.advance(w)
+        return 0
+    w.t += execution.sleeping_ns(w)
+    guest.advance(w)
+    return rings.reap(w, w.vcpus)
+
+
+def merge(w: World, found: set[int]) -> int:
+    """Move pages into the bitmap; return how many were clean there."""
     fresh = 0
-    for page in w.log:
+    for page in found:
         if not w.bmap[page]:
             w.bmap[page] = 1
             fresh += 1
-    w.log.clear()
     return fresh
 
 
-def sync_cost_ns(w: World, reason: SyncReason) -> int:
-    """Time a sync takes; the first one after the first sweep waits for the vCPUs longer."""
-    host = w.plan.host
+def sync_cost_ns(w: World, reason: SyncReason, protected: int) -> int:
+    """Time a sync takes; under TCG it ends when every vCPU has passed a safe point."""
+    host, log = w.plan.host, w.plan.dirty_log
     cost = host.sync_fixed_ns + w.total_pages * host.sync_page_ps // 1000
+    cost += log.log_call_ns * log_calls(w, reason) + protected * log.protect_page_ps // 1000
+    cost += log.kick_vcpu_ns * w.plan.vcpus
     if reason == SyncReason.EXACT:
         w.exact_syncs += 1
-        if w.exact_syncs == 1:
-            cost += host.sync_first_ns
-    return cost + sleeping_vcpu_ns(w)
+    if w.dirty_log.mode == Mode.TCG:
+        if reason == SyncReason.EXACT and w.exact_syncs == 1:
+            cost += host.sync_first_ns  # the first one after the first sweep waits longer
+        cost += execution.sleeping_ns(w)
+    return cost
 
 
-def sleeping_vcpu_ns(w: World) -> int:
-    """Return how long a throttled vCPU still sleeps: a sync waits until it passes a safe point.
+def log_calls(w: World, reason: SyncReason) -> int:
+    """Return how often a sync calls the kernel: for each block, or once for all rings."""
+    blocks = len(w.plan.block_pages)
+    if w.dirty_log.mode != Mode.DIRTY_RING:
+        return blocks
+    final = w.plan.dirty_log.ring_with_bitmap and reason == SyncReason.FINAL
+    return 1 + (blocks if final else 0)
 
-    From each tick on it sleeps, then runs for 10 ms (cpu-throttle.c). A stopped VM is awake.
+
+def clear_before_send(w: World, block: int, page: int) -> None:
+    """Clear the log of the chunk around a page, once after a sync (migration_bitmap_clear_dirty).
+
+    Since 10.1 not in the last stage and not in postcopy, where nobody writes any more.
     """
-    if w.throttle_percentage == 0 or not w.vm_running:
-        return 0
-    if w.t < w.throttle_tick_ns:  # still in the slice of the step before
-        return max(w.throttle_sleep_end_ns - w.t, 0)
-    into = (w.t - w.throttle_tick_ns) % throttling.throttle_period_ns(w.throttle_percentage)
-    return max(throttling.throttle_sleep_ns(w.throttle_percentage) - into, 0)
+    log, plan = w.dirty_log, w.plan.dirty_log
+    if not plan.clears_to_the_end and (w.last_stage or w.in_postcopy):
+        return
+    index = page - w.block_start[block]
+    chunk = log.chunk_of(block, index)
+    if chunk < 0:
+        return
+    size = PAGE_BYTES << plan.clear_shift
+    w.emit(Event.MIGRATION_BITMAP_CLEAR_DIRTY, block, chunk * size, size, index)
+    if log.mode != Mode.MANUAL_PROTECT:
+        log.chunks.remove((block, chunk))
+        return
+    guest.advance(w)
+    protected = log.clear(block, chunk)
+    w.t += plan.log_call_ns + protected * plan.protect_page_ps // 1000
 
 
 def close_period(w: World) -> None:
@@ -83,6 +121,8 @@ def close_period(w: World) -> None:
     w.dirty_rate_high_count, act = throttling.throttle_count_step(w.dirty_rate_high_count, wanted)
     if act and w.plan.auto_converge:
         throttle_guest_down(w, sent * trigger // 100, dirty)
+    elif act and w.plan.dirty_limit is not None:
+        dirty_limit.engage(w)
     w.dirty_pages_rate = decisions.dirty_pages_rate(w.period_dirty_pages, now - w.last_sync_ms)
     w.last_sync_ms = now
     w.period_dirty_pages = 0
@@ -93,8 +133,11 @@ def throttle_guest_down(w: World, threshold_bytes: int, dirty_bytes: int) -> Non
     """Take another step of auto-converge (migration_trigger_throttle)."""
     plan = w.plan
     w.emit(Event.MIGRATION_THROTTLE)
+    guest.advance(w)
+    if not w.executing:
+        execution.begin(w)
     next_slice(w)
-    w.throttle_percentage = throttling.throttle_step(
+    asked = throttling.throttle_step(
         w.throttle_percentage,
         plan.cpu_throttle_initial,
         plan.cpu_throttle_increment,
@@ -103,7 +146,8 @@ def throttle_guest_down(w: World, threshold_bytes: int, dirty_bytes: int) -> Non
         threshold_bytes,
         dirty_bytes,
     )
-    w.emit(Event.CPU_THROTTLE_SET, w.throttle_percentage)
+    w.emit(Event.CPU_THROTTLE_SET, asked)
+    w.throttle_percentage = throttling.throttle_clamped(asked)
 
 
 def next_slice(w: World) -> None:
@@ -118,10 +162,11 @@ def next_slice(w: World) -> None:
 
 
 def timer_sync(w: World) -> None:
-    """Auto-converge's own sync every five seconds (cpu-throttle.c)."""
+    """Auto-converge's own sync every five seconds (cpu_throttle_dirty_sync_timer_tick)."""
     if not w.plan.auto_converge or w.in_postcopy or w.t < w.timer_ns:
         return
-    w.timer_ns += w.plan.host.throttle_timer_ns
     if throttling.throttle_timer_sync_due(w.dirty_sync_count, w.timer_previous_count):
+        w.emit(Event.CPU_THROTTLE_DIRTY_SYNC)
         bitmap_sync(w, SyncReason.TIMER)
     w.timer_previous_count = w.dirty_sync_count
+    w.timer_ns = w.t + w.plan.host.throttle_timer_ns

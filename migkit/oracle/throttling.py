@@ -6,6 +6,7 @@ QEMU 10.2: ``migration/ram.c``, ``migration/cpu-throttle.c``, ``system/dirtylimi
 """
 
 PAGE_BYTES = 4096
+PAGE_SHIFT = 12
 THROTTLE_SLICE_NS = 10_000_000  # CPU_THROTTLE_TIMESLICE_NS
 DIRTY_LIMIT_TOLERANCE = 25  # MB/s, DIRTYLIMIT_TOLERANCE_RANGE
 DIRTY_LIMIT_LINEAR_PERCENT = 50  # DIRTYLIMIT_LINEAR_ADJUSTMENT_PCT
@@ -84,6 +85,28 @@ def dirty_limit_full_us(ring_pages: int, max_rate: int) -> int:
     return (ring_pages * PAGE_BYTES >> 20) * 1_000_000 // max_rate
 
 
+def dirty_limit_rate(dirtied_pages: int, period_ms: int) -> int:
+    """MB/s of a vCPU that dirtied that many in a measurement (migration/dirtyrate.c)."""
+    return (dirtied_pages * 1000 >> 20 - PAGE_SHIFT) // period_ms
+
+
+def dirty_limit_linear_step(
+    quota: int, current: int, ring_pages: int, max_rate: int
+) -> tuple[int, int]:
+    """Percentage and step of a vCPU's sleep, in us, far from its quota; else 0 and 0.
+
+    Close to it sleeps change by a tenth of the time to fill a ring, or not at all.
+    """
+    difference = abs(quota - current)
+    if difference <= DIRTY_LIMIT_TOLERANCE or current == 0:
+        return 0, 0
+    percent = difference * 100 // max(quota, current)
+    if percent <= DIRTY_LIMIT_LINEAR_PERCENT:
+        return 0, 0
+    full_us = dirty_limit_full_us(ring_pages, max_rate)
+    return percent, int(float(full_us * percent) / (100.0 - float(percent)))
+
+
 def dirty_limit_step(
     quota: int, current: int, throttle_us: int, ring_pages: int, max_rate: int
 ) -> tuple[int, int]:
@@ -98,10 +121,8 @@ def dirty_limit_step(
         return 0, max_rate
     max_rate = max(max_rate, current)
     full_us = dirty_limit_full_us(ring_pages, max_rate)
-    percent = abs(quota - current) * 100 // max(quota, current)
-    if percent > DIRTY_LIMIT_LINEAR_PERCENT:
-        step = int(float(full_us * percent) / (100.0 - float(percent)))
-    else:
+    percent, step = dirty_limit_linear_step(quota, current, ring_pages, max_rate)
+    if percent == 0:
         step = full_us // 10
     throttle_us += step if quota < current else -step
     return min(max(throttle_us, 0), full_us * DIRTY_LIMIT_MAX_PERCENT), max_rate

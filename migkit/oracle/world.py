@@ -10,7 +10,10 @@ from typing import Any
 
 from migkit.oracle.codes import Event, RunState, State
 from migkit.oracle.content import PageContent
+from migkit.oracle.dirty_limit import NEVER, DirtyLimit
+from migkit.oracle.dirty_log import DirtyLog
 from migkit.oracle.incoming import Incoming
+from migkit.oracle.vcpus import Vcpu
 from migkit.oracle.writers import make_writer
 from migkit.schema import RECORDING
 
@@ -115,7 +118,9 @@ class World:
         self.dirty_pages = self.total_pages
         self.content = PageContent(plan)
         self.swept = False  # the first sweep is over: the destination has seen every page
-        self.log: set[int] = set()
+        self.dirty_log = DirtyLog(plan)
+        self.dirty_limit = DirtyLimit()
+        self.last_stage = False
         self.last_seen_block = 0
         self.last_page = 0  # pages are numbered through all blocks
         self.last_sent_block = -1
@@ -145,6 +150,9 @@ class World:
         self.guest_mark_ns = 0  # virtual time up to which guest_run_ns counts
         self.guest_progress_ns = 0  # how far the program has come on its own clock
         self.writer = make_writer(self.plan.workload, self.plan.workload_lead_ns)
+        self.executing = False  # the vCPUs' writes are played one by one
+        self.vcpus: list[Vcpu] = []  # while they are
+        self.reaper_ns = NEVER  # when the dirty rings are read next
 
     def _init_destination(self) -> None:
         self.missing = bytearray()  # 1 = the destination has not got this page

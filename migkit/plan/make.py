@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from migkit.capabilities import version_numbers
 from migkit.errors import NotSimulatedError
-from migkit.phased_workloads import Phases
 from migkit.plan.content import plan_content
+from migkit.plan.dirty_log import dirty_limit_plan, dirty_log_plan
 from migkit.plan.draw import drawn
 from migkit.plan.network import Network, link_changes
 from migkit.plan.postcopy import PostcopyPlan
 from migkit.plan.record import Plan
 from migkit.schema import EVENT_CODES, STATES
 from migkit.timeline import COMMANDS
-from migkit.workloads import Workload
 
 if TYPE_CHECKING:
     from migkit.guest import Guest
@@ -126,21 +125,13 @@ def _guest_fields(guest: Guest) -> dict[str, Any]:
 
 def _workload_fields(scenario: Scenario) -> dict[str, Any]:
     workload = scenario.workload.within(scenario.guest.ram_blocks[0].pages)
-    write_ns = scenario.host.guest_write_ns
-    busy_ns = int(_fastest_rate(workload) * write_ns / 1000 / scenario.guest.vcpus)
     return {
         "workload": workload,
         "content": plan_content(scenario.guest, workload),
         "workload_lead_ns": to_ns(scenario.workload_lead_s),
-        "workload_busy_ns_per_ms": min(busy_ns, 1_000_000),
+        "dirty_log": dirty_log_plan(scenario),
+        "dirty_limit": dirty_limit_plan(scenario),
     }
-
-
-def _fastest_rate(workload: Workload) -> float:
-    """Page writes in a second of the busiest phase."""
-    if isinstance(workload, Phases):
-        return max(phase.workload.rate_pages_per_s for phase in workload.phases)
-    return workload.rate_pages_per_s
 
 
 def _capability_fields(scenario: Scenario) -> dict[str, Any]:

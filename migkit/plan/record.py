@@ -1,6 +1,6 @@
 """A scenario with everything resolved: what the engine and its oracle take.
 
-Whole numbers, tuples and arrays only; nothing is optional, nothing is left to decide. Pages are
+Whole numbers, tuples and arrays only; nothing is left to decide. Pages are
 numbered through all RAM blocks in scan order.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from migkit.host import HostProfile
 from migkit.plan.content import PlannedContent
+from migkit.plan.dirty_log import DirtyLimitPlan, DirtyLogPlan
 from migkit.plan.network import Network
 from migkit.plan.postcopy import PostcopyPlan
 from migkit.workloads import Workload
@@ -42,9 +43,12 @@ class Plan:
         What is in the pages, and what is written into them.
     workload : Workload
         Fitted into the guest. Its pages count from page 0 of the first block.
-    workload_lead_ns, workload_busy_ns_per_ms : int
-        Guest time the workload has run when time 0 comes; time each vCPU needs for its writes of
-        one millisecond, at most 1000000.
+    workload_lead_ns : int
+        Guest time the workload has run when time 0 comes.
+    dirty_log : DirtyLogPlan
+        How writes are logged, fetched and cleared.
+    dirty_limit : DirtyLimitPlan or None
+        Capability dirty-limit; None when it is off.
     rule_after, has_postcopy_device : bool
         Completion rule since 10.1, not that up to 10.0; the state postcopy-device (since 10.2).
     postcopy_preempt, postcopy_page_hint : bool
@@ -102,7 +106,8 @@ class Plan:
     content: PlannedContent
     workload: Workload
     workload_lead_ns: int
-    workload_busy_ns_per_ms: int
+    dirty_log: DirtyLogPlan
+    dirty_limit: DirtyLimitPlan | None
     rule_after: bool
     has_postcopy_device: bool
     detect_zero_pages: bool

@@ -174,6 +174,32 @@ EVENTS: Final = (
         (Argument("block", "block"), Argument("offset", "hex", "page")),
         "ramblock {block} offset {offset}",
     ),
+    Event(
+        "migration_bitmap_clear_dirty",
+        (
+            Argument("block", "block"),
+            Argument("start", "hex", "bytes"),
+            Argument("size", "hex", "bytes"),
+            Argument("page", "hex", "page"),
+        ),
+        "rb {block} start {start} size {size} page {page}",
+    ),
+    Event("cpu_throttle_dirty_sync"),
+    Event(
+        "migration_dirty_limit_guest",
+        (Argument("quota", "int", "MB/s"),),
+        "guest dirty page rate limit {quota} MB/s",
+    ),
+    Event(
+        "dirtylimit_throttle_pct",
+        (Argument("vcpu"), Argument("percentage", "int", "%"), Argument("step", "int", "us")),
+        "CPU[{vcpu}] throttle percent: {percentage}, throttle adjust time {step} us",
+    ),
+    Event(
+        "dirtylimit_vcpu_execute",
+        (Argument("vcpu"), Argument("sleep", "int", "us")),
+        "CPU[{vcpu}] sleep {sleep} us",
+    ),
 )
 """Every event the engine can write; the position is its code."""
 

@@ -124,5 +124,21 @@ SUMMARY: Final = (
         _RUNNING,
         when_nonzero=True,
     ),
+    SummaryField(
+        ("dirty-limit-throttle-time-per-round",),
+        "dirty_limit_throttle_time_per_round_us",
+        "int",
+        "us",
+        "longest sleep of a vCPU with a full dirty ring; only while a dirty limit holds",
+        _RUNNING,
+    ),
+    SummaryField(
+        ("dirty-limit-ring-full-time",),
+        "dirty_limit_ring_full_time_us",
+        "int",
+        "us",
+        "time to fill a dirty ring at the vCPUs' average rate; only while a dirty limit holds",
+        _RUNNING,
+    ),
 )
 """What `Migration.summary` holds: migration/migration.c (fill_source_migration_info)."""

@@ -36,6 +36,8 @@ SIMULATE = {
     "--postcopy-at 1s --capability postcopy-ram=off": ["--postcopy-at 1s", "postcopy-ram is off"],
     "--observe-for -1s": ["'-1s'", "negative"],
     "--nonzero-percent 101": ["101", "0..100"],
+    "--accelerator xen": ["xen", "tcg or kvm"],
+    "--capability dirty-limit": ["dirty-limit", "dirty-ring-size=4096"],
     "--vcpus 0": ["vcpus 0", "1..1024"],
     "--scenario nowhere.toml": ["nowhere.toml"],
     "--scenario no-such-name": ["no-such-name", "use one of"],

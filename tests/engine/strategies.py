@@ -21,6 +21,7 @@ from migkit.workloads import HotCold, Idle, Sequential, Uniform
 from migkit.writes import Writes
 from tests.engine.content_strategies import contents, writes
 from tests.engine.link_strategies import contentions, links
+from tests.engine.logging_strategies import accelerators, limits, logging_costs
 from tests.engine.mishap_strategies import mishaps
 from tests.engine.postcopy_strategies import postcopy_costs, recoveries
 
@@ -45,6 +46,8 @@ def hosts(draw: st.DrawFn) -> HostProfile:
     odd["sparse_page_ns"] = draw(st.integers(1, 60_000))
     odd["place_page_ns"] = draw(st.integers(1, 60_000))
     odd["postcopy"] = draw(postcopy_costs())
+    odd["dirty_logging"] = draw(logging_costs())
+    odd["throttle_timer_ns"] = draw(st.sampled_from((5_000_000_000, 300_000_000)))
     odd["noise"] = Noise(
         limiter_late_ns=draw(st.sampled_from(((), ((), (0, 1, 9_000_000)), ((2_500_000,),)))),
         workload_lead_shift_ns=draw(st.sampled_from(((), (-1_000_000, 3_000_000)))),
@@ -72,6 +75,7 @@ def guests(draw: st.DrawFn) -> Guest:
         always_dirty_pages=always,
         vcpus=draw(st.sampled_from((1, 1, 2, 3, 8))),
         content=draw(st.just(Content()) | contents(first_pages)),
+        cpu_ns_per_write=draw(st.sampled_from((None, None, 0, 40_000, 1_000_000))),
     )
 
 
@@ -142,8 +146,11 @@ def plans(draw: st.DrawFn) -> Plan:
         *(["postcopy-blocktime"] if postcopy and draw(st.booleans()) else []),
         *(["pause-before-switchover"] if pause else []),
         *(["return-path"] if draw(st.booleans()) else []),
-        *(["auto-converge"] if draw(st.booleans()) else []),
     ]
+    accelerator = draw(accelerators())
+    limited = draw(st.booleans()) and accelerator.log_mode == "dirty-ring"
+    slowed = draw(st.sampled_from(("auto-converge", None)))
+    names += ["dirty-limit"] if limited else [slowed] if slowed else []
     bandwidth = draw(st.sampled_from((0, 300_000, 1_500_000, 5_000_000, 20_971_520, 10**10)))
     scenario = Scenario(
         guest=guest,
@@ -156,6 +163,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 "downtime-limit": draw(st.sampled_from((0, 1, 20, 300, 2_000))),
                 "avail-switchover-bandwidth": draw(st.sampled_from((0, 0, 999, 4_096_000))),
                 "zero-page-detection": draw(st.sampled_from(("multifd", "legacy", "none"))),
+                **limits(draw),
             }
         ),
         timeline=draw(timelines(postcopy=postcopy, pause=pause)),
@@ -163,6 +171,7 @@ def plans(draw: st.DrawFn) -> Plan:
         link=draw(links()),
         contention=draw(contentions),
         images_locked=draw(st.booleans()),
+        accelerator=accelerator,
         completion_rule=draw(st.sampled_from(("before", "after"))),
         qemu_version=draw(st.sampled_from(("10.0.13", "10.1.0", "10.2.2"))),
         iterables=tuple(

@@ -4,12 +4,14 @@ import dataclasses
 
 from hypothesis import strategies as st
 
+from migkit.accelerator import Accelerator
 from migkit.capabilities import CAPABILITIES, Capabilities
 from migkit.errors import InputError
 from migkit.guest import Guest
 from migkit.host import HostProfile, MachineProfile
 from migkit.iterables import IterableHandler
 from migkit.link import Link
+from migkit.logging_costs import LoggingCosts
 from migkit.parameters import PARAMETERS, MigrationParameters
 from migkit.phased_workloads import Phase, Phases
 from migkit.ram_block import RamBlock
@@ -40,7 +42,8 @@ def guests(draw):
     named.pop(memory.name)
     dirty = draw(st.sets(st.integers(0, PAGES - 1), max_size=3))
     vcpus = draw(st.integers(1, 1024))
-    return Guest(PAGES * 4096, (memory, *named.values()), tuple(dirty), vcpus)
+    cpu_ns = draw(st.none() | st.integers(0, 10**9))
+    return Guest(PAGES * 4096, (memory, *named.values()), tuple(dirty), vcpus, cpu_ns)
 
 
 COMMON = {
@@ -111,6 +114,7 @@ HOSTS = st.builds(
     link=LINKS,
     fitted_on=st.lists(NAMES, max_size=2).map(tuple),
     method=NAMES,
+    dirty_logging=st.builds(LoggingCosts, *[COSTS] * 7, st.integers(0, 1023)),
     **dict.fromkeys(COST_FIELDS, COSTS),
 )
 HANDLERS = st.lists(
@@ -142,6 +146,14 @@ ARGUMENTS = st.fixed_dictionaries(
 )
 
 
+accelerators = st.builds(
+    Accelerator, st.just("kvm"), st.sampled_from([0, 1024, 65536]), *[st.booleans()] * 3,
+    st.integers(6, 31),
+) | st.builds(
+    Accelerator, manual_protect=st.booleans(), clear_bitmap_shift=st.integers(6, 31)
+)  # fmt: skip
+
+
 @st.composite
 def scenarios(draw):
     """Make a scenario in which every field may differ from its default."""
@@ -152,6 +164,11 @@ def scenarios(draw):
         on.check(parameters, version)
     except InputError:
         on = Capabilities(["postcopy-ram"])
+    accelerator = draw(accelerators)
+    try:
+        accelerator.check(on)
+    except InputError:
+        accelerator = Accelerator("kvm", 4096)
     return Scenario(
         guest=draw(guests()),
         workload=draw(WORKLOADS),
@@ -168,4 +185,5 @@ def scenarios(draw):
         seed=draw(st.integers(0, 2**63 - 1)),
         observe_for_s=draw(st.none() | st.floats(0.001, 1e6)),
         workload_lead_s=draw(SECONDS),
+        accelerator=accelerator,
     )

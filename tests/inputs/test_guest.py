@@ -94,6 +94,11 @@ def test_with_nonzero_fills_a_range():
         (lambda: Guest(4096, (RamBlock("a", 4096),), vcpus=1025), "vcpus 1025 · allowed whole"),
         (lambda: Guest(4096, (RamBlock("a", 4096),), vcpus=True), "vcpus True"),
         (lambda: Guest(4096, (RamBlock("a", 4096),), vcpus="4"), "vcpus '4'"),
+        (
+            lambda: Guest(4096, (RamBlock("a", 4096),), cpu_ns_per_write=-1),
+            "cpu_ns_per_write -1 · allowed 0..1000000000 ns",
+        ),
+        (lambda: Guest(4096, (RamBlock("a", 4096),), cpu_ns_per_write=1.5), "write 1.5"),
         (lambda: Guest.of_captures(8 * MIB, 1024, 2000), "pages 1024 to 3023"),
     ],
 )

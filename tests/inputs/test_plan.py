@@ -26,12 +26,12 @@ def test_nothing_is_left_open(scenario):
     assert list(plan.nonzero_extents) == sorted(plan.nonzero_extents)
     assert plan.block_id_bytes == tuple(len(name.encode()) for name in plan.block_names)
     assert plan.workload == scenario.workload.within(guest.ram_blocks[0].pages)
-    assert 0 <= plan.workload_busy_ns_per_ms <= 1_000_000
     assert 0 <= plan.max_bandwidth_bytes_per_s < 2**63
     assert len(plan.timeline) == len(scenario.timeline)
     for item in plan.timeline:
         assert sum((item["at_ns"] >= 0, item["at_state"] >= 0, item["at_event"] >= 0)) == 1
-    assert all(getattr(plan, field.name) is not None for field in dataclasses.fields(plan))
+    fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    assert {name for name, value in fields.items() if value is None} <= {"dirty_limit"}
 
 
 def test_a_capture_resolved(capture_folder):
@@ -92,9 +92,52 @@ def test_what_is_not_modelled_is_named():
 
 def test_vcpus_share_the_work():
     alone, shared = (
-        make_plan(Scenario.build(memory="64MiB", workload="uniform:40000", vcpus=vcpus))
+        make_plan(
+            Scenario.build(
+                memory="64MiB", workload="uniform:400000", vcpus=vcpus, accelerator="kvm"
+            )
+        )
         for vcpus in (1, 4)
     )
     assert (alone.vcpus, shared.vcpus) == (1, 4)
-    # 40 writes a millisecond at 10 us each, from one vCPU or from four.
-    assert (alone.workload_busy_ns_per_ms, shared.workload_busy_ns_per_ms) == (400_000, 100_000)
+    # 400,000 writes a second of 3 us each: too much for one vCPU, not for four.
+    assert (alone.dirty_log.executed, shared.dirty_log.executed) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "mode", "rest"),
+    [
+        ("tcg", 0, {"executed": False, "write_ns": 300, "first_write_ns": 9700}),
+        ("kvm,manual-protect=off", 1, {"write_ns": 1000, "first_write_ns": 2000}),
+        ("kvm,x-clear-bitmap-shift=9", 2, {"clear_shift": 9, "initially_set": True}),
+        ("kvm,initially-set=off", 2, {"initially_set": False, "ring_entries": 0}),
+        ("kvm,dirty-ring-size=4096", 3, {"ring_entries": 4096, "ring_limit": 3520}),
+        ("kvm,dirty-ring-size=4096", 3, {"executed": True, "initially_set": False}),
+    ],
+)
+def test_how_the_dirty_log_works(accelerator, mode, rest):
+    log = make_plan(Scenario.build(memory="1MiB", accelerator=accelerator)).dirty_log
+    assert log.mode == mode
+    assert {name: getattr(log, name) for name in rest} == rest
+    assert (log.log_call_ns > 0) == (mode > 0)
+
+
+def test_who_clears_to_the_end():
+    versions = {"10.0.13": True, "10.1.0": False, "10.2.2": False}
+    for version, clears in versions.items():
+        plan = make_plan(Scenario.build(memory="1MiB", qemu_version=version))
+        assert plan.dirty_log.clears_to_the_end == clears
+
+
+def test_dirty_limit_is_resolved():
+    plan = make_plan(
+        Scenario.build(
+            memory="1MiB",
+            accelerator="kvm,dirty-ring-size=1024",
+            capabilities=["dirty-limit"],
+            parameters={"vcpu-dirty-limit": 2**40, "x-vcpu-dirty-limit-period": 500},
+        )
+    )
+    assert plan.dirty_limit.quota_mb_per_s == 2**31 - 1
+    assert plan.dirty_limit.period_ms == 500
+    assert make_plan(Scenario.build(memory="1MiB")).dirty_limit is None

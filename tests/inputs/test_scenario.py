@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from inputs.strategies import scenarios
 from migkit import datasets
+from migkit.accelerator import Accelerator
 from migkit.errors import CaptureError, InputError, ScenarioError, StorageError
 from migkit.guest import Guest
 from migkit.host import HostProfile
@@ -91,6 +92,8 @@ def test_build_takes_units_that_people_write():
         postcopy_bandwidth="1Gbit/s",
         workload="uniform:20000,set=1GiB",
         vcpus=4,
+        cpu_per_write="90us",
+        accelerator="kvm,dirty-ring-size=4096,initially-set=off",
         rule="before",
         postcopy_at="3s",
         capabilities=["auto-converge"],
@@ -104,7 +107,8 @@ def test_build_takes_units_that_people_write():
         workload_lead="2s",
     )
     assert scenario.guest.memory_bytes == 8 << 30
-    assert scenario.guest.vcpus == 4
+    assert (scenario.guest.vcpus, scenario.guest.cpu_ns_per_write) == (4, 90_000)
+    assert scenario.accelerator == Accelerator("kvm", 4096, initially_set=False)
     assert scenario.parameters.max_bandwidth_bytes_per_s == 1_250_000_000
     assert scenario.parameters.downtime_limit_ms == 50
     assert scenario.parameters.max_postcopy_bandwidth_bytes_per_s == 125_000_000
