@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, given, settings
 
 from migkit import _engine, oracle
 from migkit.guest import Guest
-from migkit.oracle import guest, loop, ram
+from migkit.oracle import guest, ram
 from migkit.oracle.dirty_log import DirtyLog
-from migkit.oracle.recording import recording as recorded
 from migkit.oracle.world import World
 from migkit.plan import Plan, make_plan
 from migkit.ram_block import RamBlock
@@ -161,8 +160,8 @@ def play(plan: Plan) -> tuple[dict[str, Any], list[int], list[int]]:
 
     A copy is made no earlier than the clear before it; the guest is brought up to that moment.
     """
-    w = World(plan)
-    here, there = [0] * w.total_pages, [-1] * w.total_pages
+    pages = sum(plan.block_pages)
+    here, there = [0] * pages, [-1] * pages
     note, clear = DirtyLog.note, ram.clear_before_send
 
     def counted(log: DirtyLog, page: int) -> bool:
@@ -177,10 +176,7 @@ def play(plan: Plan) -> tuple[dict[str, Any], list[int], list[int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DirtyLog, "note", counted)
         patch.setattr(ram, "clear_before_send", copied)
-        loop.setup(w)
-        while not w.finished:
-            loop.turn(w)
-    return recorded(w), here, there
+        return oracle.run(plan), here, there
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))

@@ -43,7 +43,9 @@ def guests(draw):
     dirty = draw(st.sets(st.integers(0, PAGES - 1), max_size=3))
     vcpus = draw(st.integers(1, 1024))
     cpu_ns = draw(st.none() | st.integers(0, 10**9))
-    return Guest(PAGES * 4096, (memory, *named.values()), tuple(dirty), vcpus, cpu_ns)
+    return Guest(
+        PAGES * 4096, (memory, *named.values()), tuple(dirty), vcpus, cpu_ns_per_write=cpu_ns
+    )
 
 
 COMMON = {
