@@ -49,6 +49,8 @@ SIMULATED: frozenset[str] = frozenset(
         "pause-before-switchover",
         "auto-converge",
         "dirty-limit",
+        "multifd",
+        "zero-copy-send",
     }
 )
 """The capabilities that the engine models."""
@@ -105,8 +107,8 @@ class Capabilities(Set[str]):
     >>> on = Capabilities(["return-path", "postcopy-ram"])
     >>> "postcopy-ram" in on, list(on)
     (True, ['postcopy-ram', 'return-path'])
-    >>> Capabilities(["multifd", "events"]).not_simulated()
-    ('multifd',)
+    >>> Capabilities(["x-colo", "events"]).not_simulated()
+    ('x-colo',)
     """
 
     names: frozenset[str] = frozenset()

@@ -8,6 +8,7 @@ from typing import Any
 
 from migkit.errors import InputError
 from migkit.host import HostProfile
+from migkit.multifd import MultifdCosts
 from migkit.records import check_numbers
 
 __all__ = ["Contention"]
@@ -109,4 +110,17 @@ class Contention:
             (DESTINATION_COSTS, self.destination_percent),
         ):
             costs |= {name: getattr(host, name) * percent // 100 for name in names}
-        return dataclasses.replace(host, **costs)
+        return dataclasses.replace(host, **costs, multifd=self._on_multifd(host.multifd))
+
+    def _on_multifd(self, costs: MultifdCosts) -> MultifdCosts:
+        names = [item.name for item in dataclasses.fields(costs) if item.type == "int"]
+        stretched = {
+            name: getattr(costs, name) * self._percent_of(name) // 100
+            for name in names
+            if name.endswith(("_ns", "_ps")) or name == "compress_percent"
+        }
+        return dataclasses.replace(costs, **stretched)
+
+    def _percent_of(self, name: str) -> int:
+        there = name in DESTINATION_COSTS
+        return self.destination_percent if there else self.source_percent

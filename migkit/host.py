@@ -17,6 +17,7 @@ from typing import Any
 from migkit.errors import HostProfileError, did_you_mean
 from migkit.link import Link
 from migkit.logging_costs import LoggingCosts
+from migkit.multifd import MultifdCosts
 from migkit.noise import Noise
 from migkit.postcopy_costs import PostcopyCosts
 from migkit.records import check_numbers, record
@@ -95,6 +96,8 @@ class HostProfile:
         Sizes of the machine type.
     link : Link
         The machine's own link.
+    multifd : MultifdCosts
+        Costs of multifd's threads.
     fitted_on : tuple of str
         Captures the costs were fitted on.
     method : str
@@ -156,6 +159,7 @@ class HostProfile:
     postcopy: PostcopyCosts = field(default_factory=PostcopyCosts)
     noise: Noise = field(default_factory=Noise)
     dirty_logging: LoggingCosts = field(default_factory=LoggingCosts)
+    multifd: MultifdCosts = field(default_factory=MultifdCosts)
 
     def __post_init__(self) -> None:
         """Check every cost."""
@@ -221,8 +225,9 @@ class HostProfile:
         postcopy = record(PostcopyCosts, values.get("postcopy", {}), "postcopy", HostProfileError)
         logging = values.get("dirty_logging", {})
         costs = record(LoggingCosts, logging, "dirty logging", HostProfileError)
-        parts = {**values, "machine": machine, "link": link, "postcopy": postcopy, "noise": noise}
-        parts["dirty_logging"] = costs
+        multifd = record(MultifdCosts, values.get("multifd", {}), "multifd", HostProfileError)
+        nested = {"machine": machine, "link": link, "postcopy": postcopy, "multifd": multifd}
+        parts = {**values, **nested, "noise": noise, "dirty_logging": costs}
         return record(cls, parts, "host profile", HostProfileError)
 
     def to_dict(self) -> dict[str, Any]:

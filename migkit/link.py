@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from migkit.errors import InputError
 from migkit.records import check_numbers
@@ -49,12 +50,16 @@ class Link:
         What other traffic takes that does not yield, bytes per second; at most nine tenths count.
     competing_flows : int
         TCP connections of others that share the rest evenly with the migration.
+    channel_bandwidths_bytes_per_s : tuple of int
+        Links of multifd's channels: the first channel takes the first, and so on, again from the
+        first when there are more channels. All of them share ``bandwidth_bytes_per_s`` too, if
+        that is limited. Empty: no link but that one.
 
     Raises
     ------
     InputError
-        If a value is negative, not whole or outside its range, or if traffic competes for a link
-        without a bandwidth.
+        If a value is negative, not whole or outside its range, if traffic competes for a link
+        without a bandwidth, or if a channel's link carries nothing.
 
     Examples
     --------
@@ -74,6 +79,7 @@ class Link:
     retransmission_timeout_ns: int = 200_000_000
     competing_bytes_per_s: int = 0
     competing_flows: int = 0
+    channel_bandwidths_bytes_per_s: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -81,6 +87,7 @@ class Link:
         if self.return_latency_ns is not None:
             check_numbers("link", _Back(self.return_latency_ns), InputError)
         self._check_ranges()
+        self._check_channels()
 
     def _check_ranges(self) -> None:
         loss = self.loss_percent
@@ -99,6 +106,17 @@ class Link:
                 "give bandwidth_bytes_per_s too",
             )
 
+    def _check_channels(self) -> None:
+        rates = tuple(self.channel_bandwidths_bytes_per_s)
+        for rate in rates:
+            if isinstance(rate, bool) or not isinstance(rate, int) or not 0 < rate < 1 << 62:
+                raise InputError.of(
+                    f"link: channel_bandwidths_bytes_per_s with {rate!r}",
+                    "allowed whole numbers from 1 up",
+                    "give the bytes per second of each link",
+                )
+        object.__setattr__(self, "channel_bandwidths_bytes_per_s", rates)
+
     @property
     def back_ns(self) -> int:
         """Latency from the destination to the source, nanoseconds."""
@@ -110,7 +128,7 @@ class Link:
         rate = self.recovery_bandwidth_bytes_per_s
         if rate == self.bandwidth_bytes_per_s:
             return self.carries
-        alone = {} if rate else {"competing_bytes_per_s": 0, "competing_flows": 0}
+        alone: dict[str, Any] = {} if rate else {"competing_bytes_per_s": 0, "competing_flows": 0}
         return dataclasses.replace(self, bandwidth_bytes_per_s=rate, **alone).carries
 
     @property
@@ -121,16 +139,38 @@ class Link:
         lets TCP Reno reach: Padhye, Firoiu, Towsley and Kurose 1998, equation 30, whose first
         term is the bound of Mathis, Semke, Mahdavi and Ott 1997.
         """
+        return self.carried_by(1)
+
+    def carried_by(self, connections: int) -> int:
+        """Tell what several TCP connections get together.
+
+        Parameters
+        ----------
+        connections : int
+            How many of the migration's own, such as multifd's channels.
+
+        Returns
+        -------
+        int
+            Bytes per second, for one of them as in `carries`: each takes a share of the link as
+            a competing flow does, and has a window and losses of its own. 0 as there.
+
+        Examples
+        --------
+        >>> link = Link(bandwidth_bytes_per_s=125_000_000, competing_flows=4)
+        >>> link.carried_by(1), link.carried_by(4)
+        (25000000, 62500000)
+        """
         bounds = []
         if self.bandwidth_bytes_per_s:
             left = self.bandwidth_bytes_per_s - self.competing_bytes_per_s
             left = max(left, self.bandwidth_bytes_per_s // 10)
-            bounds.append(left // (self.competing_flows + 1))
+            bounds.append(left * connections // (self.competing_flows + connections))
         trip_s = (self.latency_ns + self.back_ns + self.jitter_ns) / 1e9
         if self.window_bytes and trip_s:
-            bounds.append(int(self.window_bytes / trip_s))
+            bounds.append(int(connections * self.window_bytes / trip_s))
         if self.loss_percent and self._segment_s(trip_s):
-            bounds.append(int(self.segment_bytes / self._segment_s(trip_s)))
+            bounds.append(int(connections * self.segment_bytes / self._segment_s(trip_s)))
         return max(min(bounds), 1) if bounds else 0
 
     def _segment_s(self, trip_s: float) -> float:

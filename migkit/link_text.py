@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from migkit.errors import InputError, did_you_mean
@@ -33,6 +33,13 @@ def _count(value: Any, name: str) -> int:
         raise InputError.of(f"{name} {value!r}", "not a whole number", "give a number") from None
 
 
+def _rates(value: Any, name: str) -> tuple[int, ...]:
+    parts = value.split("+") if isinstance(value, str) else value
+    if not isinstance(parts, Iterable):
+        raise InputError.of(f"{name} {value!r}", "not a list", "write 25Gbit/s+25Gbit/s")
+    return tuple(parse_rate(part, name) for part in parts)
+
+
 _WRITTEN: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "bandwidth": ("bandwidth_bytes_per_s", parse_rate),
     "latency": ("latency_ns", parse_duration),
@@ -46,6 +53,7 @@ _WRITTEN: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "competing": ("competing_bytes_per_s", parse_rate),
     "flows": ("competing_flows", _count),
     "recovery-bandwidth": ("recovery_bandwidth_bytes_per_s", parse_rate),
+    "channels": ("channel_bandwidths_bytes_per_s", _rates),
 }
 
 
@@ -57,7 +65,8 @@ def link_values(written: Mapping[str, Any], where: str) -> dict[str, Any]:
     written : mapping
         ``bandwidth``, ``latency``, ``return-latency``, ``jitter``, ``loss``, ``segment``,
         ``window``, ``send-buffer``, ``timeout``, ``competing``, ``flows``,
-        ``recovery-bandwidth``; or fields of `migkit.link.Link` by their own names.
+        ``recovery-bandwidth``, ``channels`` (the links of multifd's channels, a list, or
+        a text such as 25Gbit/s+10Gbit/s); or fields of `migkit.link.Link` by their own names.
     where : str
         What they belong to; for the message.
 

@@ -58,6 +58,8 @@ class Scenario:
         Seed of everything random but the workload, which has its own; 0..2^63 - 1.
     observe_for_s : float or None
         When observation ends, seconds after ``migrate``; None is with the migration.
+    multifd_flush_after_each_section : bool
+        QEMU's property of that name, on for machine types up to 8.0: multifd syncs in each.
     workload_lead_s : float
         How long the program has run when ``migrate`` is taken, seconds.
     contention : Contention
@@ -97,6 +99,7 @@ class Scenario:
     contention: Contention = field(default_factory=Contention)
     images_locked: bool = False
     accelerator: Accelerator = field(default_factory=Accelerator)
+    multifd_flush_after_each_section: bool = False
 
     def __post_init__(self) -> None:
         """Check what depends on more than one part."""

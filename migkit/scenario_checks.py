@@ -32,6 +32,7 @@ _KINDS: dict[str, type] = {
     "link": Link,
     "contention": Contention,
     "images_locked": bool,
+    "multifd_flush_after_each_section": bool,
     "qemu_version": str,
     "name": str,
     "description": str,

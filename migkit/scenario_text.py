@@ -73,6 +73,8 @@ class WrittenScenario:
         Its bandwidth over time: ``"0s:1Gbit/s,5s:100Mbit/s"``.
     contention : Contention or mapping
         ``source`` and ``destination``, percent of the undisturbed costs.
+    multifd_flush_after_each_section : bool
+        QEMU's property of that name.
     host : str or HostProfile
         Costs of the machine.
     iterables : iterable of IterableHandler or mapping
@@ -113,6 +115,7 @@ class WrittenScenario:
     link: Mapping[str, Any] = field(default_factory=dict)
     link_profile: str | None = None
     contention: Contention | Mapping[str, Any] = field(default_factory=Contention)
+    multifd_flush_after_each_section: bool = False
     host: str | HostProfile = DEFAULT_HOST
     iterables: Iterable[IterableHandler | Mapping[str, Any]] = ()
     images_locked: bool = False
@@ -175,6 +178,7 @@ class WrittenScenario:
             contention=_contention(self.contention),
             images_locked=self.images_locked,
             accelerator=_accelerator(self.accelerator),
+            multifd_flush_after_each_section=self.multifd_flush_after_each_section,
         )
 
 

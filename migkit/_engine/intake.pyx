@@ -9,6 +9,7 @@ from migkit._engine.content cimport make_content
 from migkit._engine.dirty_log cimport LOG_DIRTY_RING, LOG_MANUAL_PROTECT, lay_out_chunks
 from migkit._engine.dirty_map cimport dirty_range, mark_all, take_marks
 from migkit._engine.incoming cimport Incoming, prepare
+from migkit._engine.packets cimport make_senders
 from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
 from migkit._engine.writers import make_writer
 
@@ -27,6 +28,8 @@ cdef World make_world(plan, progress):
     take_handlers(w, plan.iterables)
     take_timeline(w, plan.timeline)
     take_incoming(w, plan)
+    if plan.multifd is not None:
+        w.multifd = make_senders(plan)
     w.writer = make_writer(plan.workload, plan.workload_lead_ns)
     w.expected_downtime_ms = w.parameters.downtime_limit_ms
     return w

@@ -8,6 +8,7 @@ from migkit._engine cimport (
 from migkit._engine.draws cimport counter, high_half
 from migkit._engine.incoming cimport lost
 from migkit._engine.intake cimport make_world
+from migkit._engine.senders cimport open_channels, settle
 from migkit._engine.stream cimport over_budget, put
 from migkit._engine.sync cimport bitmap_sync, timer_sync
 from migkit._engine.types cimport (
@@ -73,6 +74,7 @@ cdef void setup(World w) noexcept nogil:
     w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_bandwidth)
     w.iteration_start_ms = w.now_ms()
     setup_start = w.now_ms()
+    open_channels(w)
     w.emit(EVENT_SAVEVM_STATE_HEADER)
     put(w, savevm.header_bytes(w))
     if w.has_return_path:
@@ -98,6 +100,7 @@ cdef void turn(World w) noexcept nogil:
     cdef int64_t decision
     preempt.serve(w)
     timeline.apply(w)
+    settle(w)
     if observed_out(w) or w.poll(1):
         return
     timer_sync(w)
@@ -259,6 +262,7 @@ cdef void update_counters(World w) noexcept nogil:
     if not decisions.window_closes(now, w.iteration_start_ms):
         return
     preempt.serve(w)
+    settle(w)
     moved = w.transferred - w.window_initial_bytes
     spent = now - w.iteration_start_ms
     bandwidth = <int64_t> decisions.window_bandwidth(moved, spent)

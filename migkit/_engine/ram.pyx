@@ -13,6 +13,9 @@ from migkit._engine.destination cimport hear, note_page
 from migkit._engine.dirty_map cimport end_of_stretch, find_next_dirty
 from migkit._engine.faults cimport PAGE, SENT_NS, block_of, cell, next_request
 from migkit._engine.guest cimport advance
+from migkit._engine.multifd cimport (
+    end_of_section, end_of_sweep, pages_until, queue_run, takes,
+)
 from migkit._engine.preempt cimport serve
 from migkit._engine.queues cimport length
 from migkit._engine.stream cimport (
@@ -41,8 +44,8 @@ cdef int64_t iterate(World w) noexcept nogil:
         if w.error or w.interrupted:
             break
         sent = find_and_save_run(w, 1 + (-steps & (CLOCK_STEPS - 1)), started)
-        if sent == 0:
-            done = 1
+        if sent <= 0:
+            done = sent + 1
             break
         steps += sent
         if (steps - 1) & (CLOCK_STEPS - 1) == 0 and pass_time_over(w.t - started):
@@ -50,6 +53,8 @@ cdef int64_t iterate(World w) noexcept nogil:
             break
         if w.poll(1 + sent // WRITE_PAGES):
             break
+    if not w.error:
+        end_of_section(w)
     if not w.error:
         put(w, END_OF_SECTION_BYTES)
         count_ram_bytes(w, END_OF_SECTION_BYTES)
@@ -74,8 +79,9 @@ cdef void complete(World w) noexcept nogil:
         bitmap_sync(w, SYNC_FINAL)
     while True:     # a broken stream does not end it: nothing looks at it here
         sent = find_and_save_run(w, UNLIMITED, -1)
-        if sent == 0 or w.poll(1 + sent // WRITE_PAGES):
+        if sent <= 0 or w.poll(1 + sent // WRITE_PAGES):
             break
+    end_of_section(w)
     put(w, END_OF_SECTION_BYTES)
     w.emit(EVENT_RAM_SAVE_COMPLETE, w.dirty_pages, 1)
     flush(w)
@@ -86,7 +92,8 @@ cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexc
 
     At most `limit`, or more when a look at the clock after so many would change nothing.
 
-    Returns how many went out: 0 when everything is clean (ram_find_and_save_block).
+    Returns how many went out: 0 when everything is clean, -1 when multifd's channels broke
+    (ram_find_and_save_block).
     """
     cdef int block
     cdef int64_t page, end, asked
@@ -115,8 +122,19 @@ cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexc
             block = 0
             wrapped = True
             w.swept = True
+            if not end_of_sweep(w):
+                return -1
         page = w.block_start[block]
     end = min(end, clear_before_send(w, block, page))
+    return save_pages(w, block, page, end, limit, pass_began)
+
+
+cdef int64_t save_pages(
+    World w, int block, int64_t page, int64_t end, int64_t limit, int64_t pass_began
+) noexcept nogil:
+    """Send dirty pages from this one on, each way in which it can be (ram_save_target_page)."""
+    if takes(w, page):
+        return queue_run(w, block, page, end_of_stretch(&w.dirty_map, page, end), limit)
     if w.in_postcopy() or block != w.last_sent_block:
         return save_one(w, block, page)
     return save_run(w, block, page, end_of_stretch(&w.dirty_map, page, end), limit, pass_began)
@@ -191,6 +209,7 @@ cdef int64_t save_zero_run(
     """Send a run of zero pages, up to the next write."""
     cdef int64_t wanted = min(limit, records_to_flush(w, ZERO_RECORD_BYTES)), sent, after
     cdef int kind
+    wanted = min(wanted, pages_until(w, w.host.zero_page_ns))
     if wanted <= 0:
         return save_one(w, block, page)
     sent = take(w.bmap, w.zero_class(), page, end, wanted, &after, &kind)
@@ -206,7 +225,7 @@ cdef int64_t save_zero_run(
 
 
 cdef int64_t save_one(World w, int block, int64_t page) noexcept nogil:
-    """Write one page record and account it (ram_save_target_page)."""
+    """Write one page record and account it."""
     cdef int64_t header = RECORD_HEADER_BYTES
     w.last_seen_block = block
     w.last_page = page + 1

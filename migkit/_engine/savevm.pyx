@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 
 from migkit._engine cimport ram
+from migkit._engine.multifd cimport flush_and_sync
 from migkit._engine.stream cimport flush, over_budget, put
 from migkit._engine.types cimport (
     EVENT_SAVEVM_COMMAND_SEND, EVENT_SAVEVM_SECTION_END, EVENT_SAVEVM_SECTION_START,
@@ -35,7 +36,9 @@ cdef void setup_sections(World w) noexcept nogil:
     cdef int index
     for index in range(w.blocks):
         listed += 1 + w.block_name_bytes[index] + 8
-    put(w, SECTION_START_BYTES + 3 + 8 + listed + ram.END_OF_SECTION_BYTES)     # 3 = "ram"
+    put(w, SECTION_START_BYTES + 3 + 8 + listed)        # 3 = "ram"
+    flush_and_sync(w)
+    put(w, ram.END_OF_SECTION_BYTES)
     flush(w)
     put(w, SECTION_FOOTER_BYTES)
     for index in range(w.handler_count):
@@ -94,7 +97,8 @@ cdef int64_t write_body(World w, int index, Body body) noexcept nogil:
     if body == BODY_RAM_COMPLETE:
         ram.complete(w)
         return 0
-    if body == BODY_END_MARK:
+    if body == BODY_END_MARK:   # behind what multifd holds
+        flush_and_sync(w)
         put(w, ram.END_OF_SECTION_BYTES)
         flush(w)
         return 1

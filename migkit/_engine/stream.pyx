@@ -10,6 +10,7 @@ from migkit._engine.channels cimport CHANNEL_MAIN, scaled
 from migkit._engine.decisions cimport rate_exceeded
 from migkit._engine.destination cimport acknowledge, note_write
 from migkit._engine.network cimport arrival
+from migkit._engine.senders cimport settle
 from migkit._engine.timeline cimport apply, cut_before
 from migkit._engine.types cimport PAGE_BYTES
 from migkit._engine.world cimport World
@@ -149,4 +150,5 @@ cdef void count_ram_bytes(World w, int64_t count) noexcept nogil:
 
 cdef bint over_budget(World w) noexcept nogil:
     """Whether this window's budget is used up (migration_rate_exceeded)."""
+    settle(w)
     return w.error or rate_exceeded(w.transferred, w.rate_limit_start, w.rate_limit_max)

@@ -9,6 +9,7 @@ from migkit._engine.dirty_log cimport (
 )
 from migkit._engine.guest cimport advance, write_through
 from migkit._engine.rings cimport reap
+from migkit._engine.senders cimport settle
 from migkit._engine.types cimport (
     EVENT_CPU_THROTTLE_DIRTY_SYNC, EVENT_CPU_THROTTLE_SET, EVENT_MIGRATION_BITMAP_CLEAR_DIRTY,
     EVENT_MIGRATION_BITMAP_SYNC_END, EVENT_MIGRATION_BITMAP_SYNC_START, EVENT_MIGRATION_THROTTLE,
@@ -32,6 +33,7 @@ cdef void bitmap_sync(World w, SyncReason reason) noexcept nogil:
     w.dirty_bytes_last_sync = w.dirty_pages * PAGE_BYTES
     w.t += sync_cost_ns(w, reason, protected)
     w.emit(EVENT_MIGRATION_BITMAP_SYNC_END, w.period_dirty_pages)
+    settle(w)
     row = w.rounds.new_row()
     row[0] = started
     row[1] = w.t

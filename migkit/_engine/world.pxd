@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from migkit._engine.bitmap cimport test
 from migkit._engine.content cimport PageContent
+from migkit._engine.packets cimport Senders
 from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.channels cimport Channels
 from migkit._engine.incoming cimport Incoming
@@ -176,6 +177,8 @@ cdef class World:
     cdef int64_t first_pong_ns, urgent_free_ns, urgent_drain_end
     cdef int urgent_last_block, hint_block
     cdef int64_t hint_page          # where the background sweep goes on; -1: where it was
+    # multifd
+    cdef Senders *multifd          # NULL without the capability
     # recording
     cdef int64_t event_ns[EVENT_COUNT]
     cdef Table events, iterations, rounds, windows, faults, commands

@@ -4,6 +4,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport INT64_MAX, int64_t
 from libc.stdlib cimport free
 
+from migkit._engine.packets cimport free_senders
 from migkit._engine.dirty_map cimport free_marks
 from migkit._engine.incoming cimport discard
 from migkit._engine.dirty_log cimport free_log
@@ -55,6 +56,7 @@ cdef class World:
         free(self.always_dirty)
         free(self.limiter_late)
         discard(&self.incoming)
+        free_senders(self.multifd)
 
     cdef int64_t now_ms(self) noexcept nogil:
         """Read the millisecond clock the way QEMU does: truncated."""

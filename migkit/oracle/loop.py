@@ -10,6 +10,7 @@ from migkit.oracle import (
     postcopy,
     preempt,
     savevm,
+    senders,
     switchover,
     timeline,
 )
@@ -38,6 +39,7 @@ def setup(w: World) -> None:
     w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-bandwidth"])
     w.iteration_start_ms = w.now_ms()
     setup_start = w.now_ms()
+    senders.open_channels(w)
     w.emit(Event.SAVEVM_STATE_HEADER)
     put(w, savevm.header_bytes(w))
     if plan.has_return_path:
@@ -62,6 +64,7 @@ def turn(w: World) -> None:
     """One turn of the loop: a pass if there is budget, then errors, then the limiter."""
     preempt.serve(w)
     timeline.apply(w)
+    senders.settle(w)
     if observed_out(w):
         return
     timer_sync(w)
@@ -210,6 +213,7 @@ def update_counters(w: World) -> None:
     if not decisions.window_closes(now, w.iteration_start_ms):
         return
     preempt.serve(w)
+    senders.settle(w)
     moved = w.transferred - w.window_initial_bytes
     spent = now - w.iteration_start_ms
     available = w.parameters["avail-switchover-bandwidth"]

@@ -6,6 +6,7 @@ from migkit.oracle import (
     decisions,
     destination,
     endings,
+    multifd,
     network,
     preempt,
     savevm,
@@ -74,7 +75,8 @@ def into_ms_ns(w: World) -> int:
 
 
 def end_of_section(w: World) -> int:
-    """Body of the section that precedes the switch: nothing but its end mark."""
+    """Body of the section that precedes the switch: its end mark, behind what multifd holds."""
+    multifd.flush_and_sync(w)
     put(w, END_OF_SECTION_BYTES)
     flush(w)
     return 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination, faults, guest, preempt
+from migkit.oracle import decisions, destination, faults, guest, multifd, preempt
 from migkit.oracle.codes import Event, SyncReason
 from migkit.oracle.incoming import PAGE, SENT_NS
 from migkit.oracle.stream import count_ram_bytes, flush, put, put_page, rate_exceeded
@@ -22,14 +22,17 @@ def iterate(w: World) -> int:
     while not rate_exceeded(w) or requested(w):
         if w.error:
             break
-        if not find_and_save_page(w):
-            done = 1
+        sent = find_and_save_page(w)
+        if sent <= 0:
+            done = sent + 1
             break
         if steps & 63 == 0 and decisions.pass_time_over(w.t - started):
             elapsed_ms = (w.t - started) // 1_000_000
             w.emit(Event.RAM_SAVE_ITERATE_BIG_WAIT, elapsed_ms, steps)
             break
         steps += 1
+    if not w.error:
+        multifd.end_of_section(w)
     if not w.error:
         put(w, END_OF_SECTION_BYTES)
         count_ram_bytes(w, END_OF_SECTION_BYTES)
@@ -51,8 +54,9 @@ def complete(w: World) -> None:
     w.last_stage = True
     if not w.in_postcopy:
         bitmap_sync(w, SyncReason.FINAL)
-    while find_and_save_page(w):  # a broken stream does not end it: nothing looks at it here
+    while find_and_save_page(w) > 0:  # a broken stream does not end it: nothing looks at it here
         pass
+    multifd.end_of_section(w)
     put(w, END_OF_SECTION_BYTES)
     w.emit(Event.RAM_SAVE_COMPLETE, w.dirty_pages, 1)
     flush(w)
@@ -61,7 +65,8 @@ def complete(w: World) -> None:
 def find_and_save_page(w: World) -> int:
     """Send the next dirty page of the circular sweep, requested pages first.
 
-    Returns the pages sent: 0 when everything is clean (ram_find_and_save_block).
+    Returns the pages sent: 0 when everything is clean, -1 when multifd's channels broke
+    (ram_find_and_save_block).
     """
     preempt.serve(w)
     if w.plan.content.moves:  # what is found in a page is what the guest has written by now
@@ -86,10 +91,12 @@ def find_and_save_page(w: World) -> int:
         if block == len(w.plan.block_pages):
             block, wrapped = 0, True
             w.swept = True
+            multifd.end_of_sweep(w)
+            if w.error and w.multifd is not None:
+                return -1
         page = w.block_start[block]
-    save_page(w, block, page)
     w.last_seen_block, w.last_page = block, page + 1
-    return 1
+    return save_page(w, block, page)
 
 
 def requested_page(w: World) -> int:
@@ -110,12 +117,14 @@ def requested_page(w: World) -> int:
     return -1
 
 
-def save_page(w: World, block: int, page: int) -> None:
+def save_page(w: World, block: int, page: int) -> int:
     """Write one page record and account it (ram_save_target_page)."""
     host = w.plan.host
     clear_before_send(w, block, page)
     w.bmap[page] = 0
     w.dirty_pages -= 1
+    if multifd.takes(w, page):
+        return multifd.queue_page(w, block, page)
     header = RECORD_HEADER_BYTES
     if block != w.last_sent_block:
         header += 1 + w.plan.block_id_bytes[block]
@@ -128,13 +137,14 @@ def save_page(w: World, block: int, page: int) -> None:
         w.zero_pages += 1
         count_ram_bytes(w, header + 1)
         put(w, header + 1)
-        return
+        return 1
     w.t += page_cost_ns(w)
     w.batch_service_ns += page_service_ns(w)
     w.normal_pages += 1
     count_ram_bytes(w, header + PAGE_BYTES)
     put(w, header)
     put_page(w)
+    return 1
 
 
 def page_cost_ns(w: World) -> int:

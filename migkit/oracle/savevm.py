@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from migkit.oracle import ram
+from migkit.oracle import multifd, ram
 from migkit.oracle.codes import Event
 from migkit.oracle.stream import flush, put, rate_exceeded
 from migkit.oracle.world import PAGE_BYTES, World
@@ -42,7 +42,9 @@ def header_bytes(w: World) -> int:
 def setup_sections(w: World) -> None:
     """Write a START section for every handler; RAM lists its blocks."""
     blocks = sum(1 + size + 8 for size in w.plan.block_id_bytes)
-    put(w, SECTION_START_BYTES + len("ram") + 8 + blocks + ram.END_OF_SECTION_BYTES)
+    put(w, SECTION_START_BYTES + len("ram") + 8 + blocks)
+    multifd.flush_and_sync(w)
+    put(w, ram.END_OF_SECTION_BYTES)
     flush(w)
     put(w, SECTION_FOOTER_BYTES)
     for handler in w.handlers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from migkit.oracle import decisions, destination, timeline
 from migkit.oracle.network import Channel, arrival
+from migkit.oracle.senders import settle
 from migkit.oracle.world import PAGE_BYTES, World
 
 BUFFER_BYTES = 32768
@@ -105,4 +106,5 @@ def count_ram_bytes(w: World, count: int) -> None:
 
 def rate_exceeded(w: World) -> bool:
     """Whether this window's budget is used up (migration-stats.c migration_rate_exceeded)."""
+    settle(w)
     return w.error or decisions.rate_exceeded(w.transferred, w.rate_limit_start, w.rate_limit_max)

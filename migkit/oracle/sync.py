@@ -5,6 +5,7 @@ from __future__ import annotations
 from migkit.oracle import decisions, dirty_limit, execution, guest, rings, throttling
 from migkit.oracle.codes import Event, SyncReason
 from migkit.oracle.dirty_log import Mode
+from migkit.oracle.senders import settle
 from migkit.oracle.world import PAGE_BYTES, World
 
 
@@ -25,6 +26,7 @@ def bitmap_sync(w: World, reason: SyncReason) -> None:
     w.dirty_bytes_last_sync = w.dirty_pages * PAGE_BYTES
     w.t += sync_cost_ns(w, reason, protected)
     w.emit(Event.MIGRATION_BITMAP_SYNC_END, w.period_dirty_pages)
+    settle(w)
     row = (
         started,
         w.t,

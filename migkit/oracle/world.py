@@ -13,6 +13,7 @@ from migkit.oracle.content import PageContent
 from migkit.oracle.dirty_limit import NEVER, DirtyLimit
 from migkit.oracle.dirty_log import DirtyLog
 from migkit.oracle.incoming import Incoming
+from migkit.oracle.packets import Senders
 from migkit.oracle.vcpus import Vcpu
 from migkit.oracle.writers import make_writer
 from migkit.schema import RECORDING
@@ -43,6 +44,7 @@ class World:
         self._init_ram()
         self._init_guest()
         self._init_destination()
+        self.multifd: Any = None if plan.multifd is None else Senders(plan.multifd)
         self.handlers = [dict(it, remaining=it["initial_bytes"]) for it in plan.iterables]
         self.timeline = list(plan.timeline)
         self.fired: set[int] = set()  # items of the timeline that are done

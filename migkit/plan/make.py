@@ -10,6 +10,7 @@ from migkit.errors import NotSimulatedError
 from migkit.plan.content import plan_content
 from migkit.plan.dirty_log import dirty_limit_plan, dirty_log_plan
 from migkit.plan.draw import drawn
+from migkit.plan.multifd import multifd_plan
 from migkit.plan.network import Network, link_changes
 from migkit.plan.postcopy import PostcopyPlan
 from migkit.plan.record import Plan
@@ -61,10 +62,11 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
         late = noise.late_ns(scenario.seed, replicate)
         key = noise.key(scenario.seed, replicate)
         scenario = drawn(scenario, replicate)
+    workload = _workload_fields(scenario)
     return Plan(
         **dataclasses.asdict(scenario.host.machine),
         **_guest_fields(scenario.guest),
-        **_workload_fields(scenario),
+        **workload,
         **_capability_fields(scenario),
         postcopy=_postcopy(scenario, replicate is not None),
         **_parameter_fields(scenario),
@@ -83,6 +85,7 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
         host=scenario.contention.on(scenario.host),
         limiter_late_ns=late,
         noise_key=key,
+        multifd=multifd_plan(scenario, replicate, workload["content"].class_bytes),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from migkit.host import HostProfile
 from migkit.plan.content import PlannedContent
 from migkit.plan.dirty_log import DirtyLimitPlan, DirtyLogPlan
+from migkit.plan.multifd import MultifdPlan
 from migkit.plan.network import Network
 from migkit.plan.postcopy import PostcopyPlan
 from migkit.workloads import Workload
@@ -92,6 +93,8 @@ class Plan:
         Costs of the machine.
     limiter_late_ns, noise_key : tuple of int, int
         What the limiter's wake-ups are drawn from, empty without noise; key of those draws.
+    multifd : MultifdPlan or None
+        What multifd takes; None when it is off.
     """
 
     machine_name: str
@@ -142,3 +145,4 @@ class Plan:
     host: HostProfile
     limiter_late_ns: tuple[int, ...]
     noise_key: int
+    multifd: MultifdPlan | None

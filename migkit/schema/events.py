@@ -200,6 +200,7 @@ EVENTS: Final = (
         (Argument("vcpu"), Argument("sleep", "int", "us")),
         "CPU[{vcpu}] sleep {sleep} us",
     ),
+    Event("multifd_send_sync_main", (Argument("packet_num"),), "packet num {packet_num}"),
 )
 """Every event the engine can write; the position is its code."""
 

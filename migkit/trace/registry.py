@@ -62,7 +62,6 @@ _ONLY_IN_LOGS: Final = (
     _pattern("ram_dirty_bitmap_sync_complete"),
     _pattern("multifd_send_thread_end", *_CHANNEL),
     _pattern("multifd_recv_thread_end", *_CHANNEL),
-    _pattern("multifd_send_sync_main", "packet_num:d", "packet num {packet_num}"),
     _pattern("save_xbzrle_page_skipping"),
     _pattern("loadvm_process_command", "command:s len:d", "com={command} len={len}"),
     _pattern("loadvm_postcopy_handle_advise"),

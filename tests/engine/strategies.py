@@ -23,6 +23,7 @@ from tests.engine.content_strategies import contents, writes
 from tests.engine.link_strategies import contentions, links
 from tests.engine.logging_strategies import accelerators, limits, logging_costs
 from tests.engine.mishap_strategies import mishaps
+from tests.engine.multifd_strategies import MultifdInputs, multifd_inputs
 from tests.engine.postcopy_strategies import postcopy_costs, recoveries
 
 PAGE_BYTES = 4096
@@ -140,12 +141,16 @@ def plans(draw: st.DrawFn) -> Plan:
     guest = draw(guests())
     postcopy = draw(st.booleans())
     pause = draw(st.integers(0, 4)) == 4
+    version = draw(st.sampled_from(("10.0.13", "10.1.0", "10.2.2")))
+    refused = postcopy and version == "10.0.13"
+    multifd = MultifdInputs() if refused or draw(st.booleans()) else draw(multifd_inputs())
     names = [
         *(["postcopy-ram"] if postcopy else []),
         *(["postcopy-preempt"] if postcopy and draw(st.booleans()) else []),
         *(["postcopy-blocktime"] if postcopy and draw(st.booleans()) else []),
         *(["pause-before-switchover"] if pause else []),
         *(["return-path"] if draw(st.booleans()) else []),
+        *multifd.capabilities,
     ]
     accelerator = draw(accelerators())
     limited = draw(st.booleans()) and accelerator.log_mode == "dirty-ring"
@@ -164,16 +169,17 @@ def plans(draw: st.DrawFn) -> Plan:
                 "avail-switchover-bandwidth": draw(st.sampled_from((0, 0, 999, 4_096_000))),
                 "zero-page-detection": draw(st.sampled_from(("multifd", "legacy", "none"))),
                 **limits(draw),
+                **multifd.parameters,
             }
         ),
         timeline=draw(timelines(postcopy=postcopy, pause=pause)),
-        host=draw(hosts()),
-        link=draw(links()),
+        host=dataclasses.replace(draw(hosts()), multifd=multifd.costs),
+        link=dataclasses.replace(draw(links()), channel_bandwidths_bytes_per_s=multifd.links),
         contention=draw(contentions),
         images_locked=draw(st.booleans()),
         accelerator=accelerator,
         completion_rule=draw(st.sampled_from(("before", "after"))),
-        qemu_version=draw(st.sampled_from(("10.0.13", "10.1.0", "10.2.2"))),
+        qemu_version=version,
         iterables=tuple(
             IterableHandler(
                 f"device{index}",
@@ -186,5 +192,6 @@ def plans(draw: st.DrawFn) -> Plan:
         ),
         observe_for_s=draw(st.sampled_from((0.35, 3.0, 8.0))),
         workload_lead_s=draw(st.sampled_from((0.0, 0.0501))),
+        multifd_flush_after_each_section=multifd.flush_after_each_section,
     )
     return make_plan(scenario, draw(st.sampled_from((None, 0, 7))))
