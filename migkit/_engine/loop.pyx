@@ -7,6 +7,7 @@ from migkit._engine cimport (
 )
 from migkit._engine.draws cimport counter, high_half
 from migkit._engine.incoming cimport lost
+from migkit._engine.guest cimport advance
 from migkit._engine.intake cimport make_world
 from migkit._engine.senders cimport open_channels, settle
 from migkit._engine.stream cimport over_budget, put
@@ -118,6 +119,8 @@ cdef bint observed_out(World w) noexcept nogil:
     """End the run when nobody looks any longer (the migration itself would go on)."""
     if w.observe_ns < 0 or w.t < w.observe_ns:
         return False
+    if w.cpus.executing:    # what the vCPUs did is told in events
+        advance(w)
     w.total_time_ms = w.now_ms() - w.start_ms
     w.finished = True
     return True

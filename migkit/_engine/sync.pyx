@@ -59,6 +59,7 @@ cdef int64_t read_log(World w, int64_t *protected) noexcept nogil:
     """
     protected[0] = 0
     if w.dirty_log.mode == LOG_DIRTY_RING:
+        advance(w)      # to know who sleeps
         w.t += execution.sleeping_ns(w)
         advance(w)
         protected[0] = reap(w)

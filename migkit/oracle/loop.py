@@ -6,6 +6,7 @@ from migkit.oracle import (
     decisions,
     endings,
     execution,
+    guest,
     network,
     postcopy,
     preempt,
@@ -82,6 +83,8 @@ def observed_out(w: World) -> bool:
     """End the run when nobody looks any longer (the migration itself would go on)."""
     if w.plan.observe_ns < 0 or w.t < w.plan.observe_ns:
         return False
+    if w.executing:  # what the vCPUs did is told in events
+        guest.advance(w)
     w.total_time_ms = w.now_ms() - w.start_ms
     w.finished = True
     return True

@@ -11,7 +11,7 @@ import pytest
 from migkit import _engine, oracle
 from migkit.plan import Plan, make_plan
 from migkit.scenario import Scenario
-from migkit.schema import EVENT_CODES, STATES
+from migkit.schema import EVENT_CODES, STATES, SYNC_REASONS
 
 ENGINES = pytest.mark.parametrize("run", [_engine.run, oracle.run], ids=["engine", "oracle"])
 Run = Callable[[Plan], dict[str, Any]]
@@ -203,3 +203,30 @@ def test_every_workload_runs_in_both_phases(run: Run, workload: str) -> None:
     assert recording["outcome"] == "completed"
     dirtied = int(recording["rounds"]["new_dirty_pages"].sum())
     assert (dirtied == 0) == (workload == "idle")
+
+
+@ENGINES
+@pytest.mark.parametrize("version", ["10.0.13", "10.2.2"])
+def test_the_five_second_timer_syncs_in_long_rounds(run: Run, version: str) -> None:
+    """48 MiB at four writes of 128 KiB a window: the first sweep takes 9.6 s, the second as long.
+
+    The ticks at 5 and 10 s come with one sync made, or find a new one; that at 15 s finds none
+    since the one before. It comes while the migration thread sleeps, and is not late for that.
+    """
+    recording = run(
+        plan(
+            memory="48MiB",
+            workload="sequential:2000",
+            bandwidth="4MiB/s",
+            downtime_limit="1ms",
+            observe_for="16s",
+            qemu_version=version,
+            capabilities=["auto-converge"],
+        )
+    )
+    ticks = rows(recording, "cpu_throttle_dirty_sync")[:, 0]
+    rounds = recording["rounds"]
+    by_timer = rounds["t_ns"][rounds["reason"] == SYNC_REASONS.index("timer")]
+    assert rounds["t_ns"][1] == pytest.approx(9.6e9, rel=0.02)
+    assert by_timer.tolist() == ticks.tolist()
+    assert ticks.tolist() == pytest.approx([15_001_000_000], abs=100_000)

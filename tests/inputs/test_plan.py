@@ -110,7 +110,7 @@ def test_vcpus_share_the_work():
 @pytest.mark.parametrize(
     ("accelerator", "mode", "rest"),
     [
-        ("tcg", 0, {"executed": False, "write_ns": 300, "first_write_ns": 9700}),
+        ("tcg", 0, {"executed": False, "write_ns": 1000, "first_write_ns": 9000}),
         ("kvm,manual-protect=off", 1, {"write_ns": 1000, "first_write_ns": 2000}),
         ("kvm,x-clear-bitmap-shift=9", 2, {"clear_shift": 9, "initially_set": True}),
         ("kvm,initially-set=off", 2, {"initially_set": False, "ring_entries": 0}),
