@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from migkit import datasets, errors, figures, plot, schema, style, units, workloads
+    from migkit.accelerator import Accelerator
     from migkit.calibrate import calibrate
     from migkit.capabilities import Capabilities
     from migkit.capture import read_capture, read_trace_log
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Accelerator",
     "Capabilities",
     "Guest",
     "HostProfile",
@@ -71,6 +73,7 @@ __all__ = [
 
 # Public name -> module that defines it. Names of __all__ that are missing here are modules.
 _HOME = {
+    "Accelerator": "accelerator",
     "Capabilities": "capabilities",
     "Guest": "guest",
     "HostProfile": "host",

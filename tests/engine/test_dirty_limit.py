@@ -65,7 +65,9 @@ def test_a_vcpu_sleeps_until_it_keeps_its_quota(run: Run) -> None:
     assert adjusted[0, 0] == engaged[0, 0] + SECOND
     assert set(slept[:, 3].tolist()) == {1_372_779}
     cycle_ns = FILL_NS + LEAVE_NS + 1_372_779_000
-    assert np.diff(slept[:, 0]).tolist() == pytest.approx([cycle_ns] * (len(slept) - 1), abs=10_000)
+    assert np.diff(slept[:, 0]).tolist() == pytest.approx(
+        [cycle_ns] * (len(slept) - 1), abs=10_000
+    )
     counters = recording["counters"]
     assert counters["dirty_limit_throttle_time_per_round_us"] == 1_372_779
     assert counters["dirty_limit_ring_full_time_us"] == 205_128
