@@ -51,6 +51,7 @@ SIMULATED: frozenset[str] = frozenset(
         "dirty-limit",
         "multifd",
         "zero-copy-send",
+        "xbzrle",
     }
 )
 """The capabilities that the engine models."""

@@ -21,6 +21,7 @@ from migkit.multifd import MultifdCosts
 from migkit.noise import Noise
 from migkit.postcopy_costs import PostcopyCosts
 from migkit.records import check_numbers, record
+from migkit.xbzrle_costs import XbzrleCosts
 
 __all__ = ["DEFAULT_HOST", "HostProfile", "MachineProfile", "host_names"]
 
@@ -108,6 +109,8 @@ class HostProfile:
         How costs vary between runs; nothing unless replicates are asked for.
     dirty_logging : LoggingCosts
         What keeping and fetching the dirty log costs.
+    xbzrle : XbzrleCosts
+        What the page cache costs.
 
     Raises
     ------
@@ -160,6 +163,7 @@ class HostProfile:
     noise: Noise = field(default_factory=Noise)
     dirty_logging: LoggingCosts = field(default_factory=LoggingCosts)
     multifd: MultifdCosts = field(default_factory=MultifdCosts)
+    xbzrle: XbzrleCosts = field(default_factory=XbzrleCosts)
 
     def __post_init__(self) -> None:
         """Check every cost."""
@@ -228,6 +232,9 @@ class HostProfile:
         multifd = record(MultifdCosts, values.get("multifd", {}), "multifd", HostProfileError)
         nested = {"machine": machine, "link": link, "postcopy": postcopy, "multifd": multifd}
         parts = {**values, **nested, "noise": noise, "dirty_logging": costs}
+        parts["xbzrle"] = record(
+            XbzrleCosts, values.get("xbzrle", {}), "xbzrle costs", HostProfileError
+        )
         return record(cls, parts, "host profile", HostProfileError)
 
     def to_dict(self) -> dict[str, Any]:

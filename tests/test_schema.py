@@ -22,6 +22,7 @@ def test_codes_that_other_parts_count_on():
     assert schema.EVENT_CODES["migration_bitmap_clear_dirty"] == 42
     assert schema.EVENT_CODES["dirtylimit_vcpu_execute"] == 46
     assert schema.EVENT_CODES["multifd_send_sync_main"] == 47
+    assert len(schema.EVENTS) == 50
 
 
 @pytest.mark.parametrize("event", schema.EVENTS, ids=lambda event: event.name)

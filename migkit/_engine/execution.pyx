@@ -8,6 +8,7 @@ dirty-limit with a full ring. In between, threads of QEMU read the rings.
 from libc.stdint cimport INT64_MAX, int64_t
 
 from migkit._engine cimport dirty_limit, throttling
+from migkit._engine.content cimport Outcome
 from migkit._engine.programs cimport gave_up, number_of, source_of
 from migkit._engine.rings cimport note, reap, reap_one
 from migkit._engine.types cimport EVENT_DIRTYLIMIT_VCPU_EXECUTE
@@ -82,8 +83,11 @@ cdef int64_t awake(World w, int64_t at) noexcept nogil:
 
 cdef void make_write(World w, Vcpu *vcpu, int64_t at, int64_t page) noexcept nogil:
     """Make a vCPU's next write: what the log sees for the first time costs more."""
+    cdef Outcome *outcome
     drop_write(vcpu)
-    w.content.write(page, source_of(vcpu.program), number_of(vcpu.program))
+    outcome = w.content.write(page, source_of(vcpu.program), number_of(vcpu.program))
+    if w.xbzrle is not None:
+        w.xbzrle.written(page, outcome, <int64_t> number_of(vcpu.program))
     vcpu.free_ns = at + w.dirty_log.write_ns
     if not note(w, page):
         return

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 
 from migkit._engine cimport execution
+from migkit._engine.content cimport Outcome
 from migkit._engine.dirty_map cimport DirtyMap, dirty
 from migkit._engine.rings cimport touch
 from migkit._engine.world cimport World
@@ -37,6 +38,8 @@ cdef void write_through(World w) noexcept nogil:
     for index in range(w.always_dirty_count):
         dirty(&w.dirty_map, w.always_dirty[index])
         w.content.touch(w.always_dirty[index])
+        if w.xbzrle is not None:
+            w.xbzrle.touched(w.always_dirty[index])
 
 
 cdef bint elapse(World w) noexcept nogil:
@@ -53,7 +56,7 @@ cdef void write_all(World w, DirtyMap *log) noexcept nogil:
     """Make every write that is due."""
     cdef int64_t first = w.writer.next_number()
     w.guest_progress_ns = w.guest_run_ns
-    if w.content.moves:
+    if w.content.moves or (w.xbzrle is not None and w.xbzrle.started):
         follow(w, log)
     elif w.writer.advance(w.guest_progress_ns, log):
         w.interrupted = True        # a callback failed, or Ctrl-C: `Writer.failure` has it
@@ -63,10 +66,13 @@ cdef void write_all(World w, DirtyMap *log) noexcept nogil:
 cdef void follow(World w, DirtyMap *log) noexcept nogil:
     """Make the writes one by one: each changes what is in its page."""
     cdef int64_t at, page
+    cdef Outcome *outcome
     while w.writer.peek_until(w.guest_progress_ns, &at, &page):
         w.writer.pop()
         dirty(log, page)
-        w.content.write(page, w.writer.write_source(), w.writer.write_number())
+        outcome = w.content.write(page, w.writer.write_source(), w.writer.write_number())
+        if w.xbzrle is not None:
+            w.xbzrle.written(page, outcome, <int64_t> w.writer.write_number())
         if w.poll(1):
             break
     if w.writer.failed():

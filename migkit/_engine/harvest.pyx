@@ -54,7 +54,7 @@ cdef dict columns(str name, Table table):
 cdef dict counters(World w):
     """Return the fields of query-migrate at the end of the run."""
     completed = w.state == STATE_COMPLETED
-    return {
+    return xbzrle_counters(w) | {
         "status": STATES[w.state],
         "total_time_ms": w.total_time_ms,
         "setup_time_ms": w.setup_time_ms,
@@ -85,4 +85,19 @@ cdef dict counters(World w):
         "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
         "package_bytes": w.package_bytes,
         "handler_sent_bytes": tuple(w.handlers[i].sent for i in range(w.handler_count)),
+    }
+
+
+cdef dict xbzrle_counters(World w):
+    """Return the fields of query-migrate's xbzrle-cache; none while xbzrle is off."""
+    if w.xbzrle is None:
+        return {}
+    return {
+        "xbzrle_cache_size_bytes": w.xbzrle.cache_pages * PAGE_BYTES,
+        "xbzrle_bytes": w.xbzrle.encoded_bytes,
+        "xbzrle_pages": w.xbzrle.hits,
+        "xbzrle_cache_miss": w.xbzrle.misses,
+        "xbzrle_cache_miss_rate": w.xbzrle.miss_rate,
+        "xbzrle_encoding_rate": w.xbzrle.encoding_rate,
+        "xbzrle_overflow": w.xbzrle.overflows,
     }

@@ -10,6 +10,7 @@ from migkit._engine.dirty_log cimport LOG_DIRTY_RING, LOG_MANUAL_PROTECT, lay_ou
 from migkit._engine.dirty_map cimport dirty_range, mark_all, take_marks
 from migkit._engine.incoming cimport Incoming, prepare
 from migkit._engine.packets cimport make_senders
+from migkit._engine.page_cache cimport make_page_cache
 from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
 from migkit._engine.writers import make_writer
 
@@ -173,6 +174,7 @@ cdef int take_blocks(World w, plan) except -1:
         set_range(w.bmap, 0, w.total_pages)
         mark_all(&w.dirty_map)
     w.content = make_content(plan)
+    w.xbzrle = make_page_cache(plan)
     w.always_dirty_count = len(plan.always_dirty_pages)
     w.always_dirty = <int64_t *> calloc(w.always_dirty_count + 1, sizeof(int64_t))
     if w.always_dirty == NULL:
@@ -261,6 +263,7 @@ cdef int take_timeline(World w, items) except -1:
         entry.max_bandwidth = arguments.get("max-bandwidth", -1)
         entry.max_postcopy_bandwidth = arguments.get("max-postcopy-bandwidth", -1)
         entry.avail_switchover_bandwidth = arguments.get("avail-switchover-bandwidth", -1)
+        entry.xbzrle_cache_size = arguments.get("xbzrle-cache-size", -1)
         entry.link_bandwidth = arguments.get("bandwidth", -1)
         entry.latency_ns = arguments.get("latency_ns", 0)
         entry.back_ns = arguments.get("back_ns", 0)

@@ -223,7 +223,7 @@ cdef void reset_window(World w) noexcept nogil:
     """Start a new accounting window (update_iteration_initial_status)."""
     w.iteration_start_ms = w.now_ms()
     w.window_initial_bytes = w.transferred
-    w.window_initial_pages = w.normal_pages + w.zero_pages
+    w.window_initial_pages = w.pages_sent()
 
 
 cdef void rate_limit(World w) noexcept nogil:
@@ -273,7 +273,7 @@ cdef void update_counters(World w) noexcept nogil:
                                                 w.parameters.downtime_limit_ms)
     w.mbps = decisions.mbps(moved, spent)
     w.pages_per_second = decisions.pages_per_second(
-        w.normal_pages + w.zero_pages - w.window_initial_pages, spent
+        w.pages_sent() - w.window_initial_pages, spent
     )
     if decisions.expected_downtime_refreshed(w.dirty_pages_rate, moved):
         w.expected_downtime_ms = decisions.expected_downtime_ms(

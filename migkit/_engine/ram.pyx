@@ -6,6 +6,7 @@ a look at the clock, the end of a block, a page of the other kind) are done in c
 
 from libc.stdint cimport int64_t
 
+from migkit._engine cimport xbzrle_page
 from migkit._engine.bitmap cimport clear_bit, take, test
 from migkit._engine.burst cimport CLOCK_STEPS, WRITE_PAGES, save_burst
 from migkit._engine.decisions cimport pass_time_over
@@ -16,10 +17,13 @@ from migkit._engine.guest cimport advance
 from migkit._engine.multifd cimport (
     end_of_section, end_of_sweep, pages_until, queue_run, takes,
 )
+from migkit._engine.page_record cimport (
+    page_cost_ns, page_service_ns, put_page_record, put_zero_record,
+)
 from migkit._engine.preempt cimport serve
 from migkit._engine.queues cimport length
 from migkit._engine.stream cimport (
-    RECORD_HEADER_BYTES, count_ram_bytes, flush, over_budget, pages_to_flush, put, put_page,
+    RECORD_HEADER_BYTES, count_ram_bytes, flush, over_budget, pages_to_flush, put,
     put_pages, put_records, records_to_flush,
 )
 from migkit._engine.sync cimport bitmap_sync, clear_before_send
@@ -47,6 +51,8 @@ cdef int64_t iterate(World w) noexcept nogil:
         if sent <= 0:
             done = sent + 1
             break
+        if w.xbzrle is not None:
+            w.xbzrle.target_pages += sent
         steps += sent
         if (steps - 1) & (CLOCK_STEPS - 1) == 0 and pass_time_over(w.t - started):
             w.emit(EVENT_RAM_SAVE_ITERATE_BIG_WAIT, (w.t - started) // 1_000_000, steps - 1)
@@ -75,6 +81,8 @@ cdef void complete(World w) noexcept nogil:
     cdef int64_t sent
     w.emit(EVENT_RAM_SAVE_COMPLETE, w.dirty_pages, 0)
     w.dirty_log.last_stage = True
+    if w.xbzrle is not None:
+        w.xbzrle.last_stage = True
     if not w.in_postcopy():
         bitmap_sync(w, SYNC_FINAL)
     while True:     # a broken stream does not end it: nothing looks at it here
@@ -90,13 +98,12 @@ cdef void complete(World w) noexcept nogil:
 cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexcept nogil:
     """Send the next dirty pages of the circular sweep, requested ones first.
 
-    At most `limit`, or more when a look at the clock after so many would change nothing.
-
-    Returns how many went out: 0 when everything is clean, -1 when multifd's channels broke
+    At most `limit`, or more when a look at the clock after so many would change nothing. Returns
+    how many went out: 0 when everything is clean, -1 when multifd's channels broke
     (ram_find_and_save_block).
     """
     cdef int block
-    cdef int64_t page, end, asked
+    cdef int64_t page, end
     cdef bint wrapped = False
     serve(w)
     if w.content.moves:     # what is found in a page is what the guest has written by now
@@ -104,25 +111,26 @@ cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexc
         advance(w)
     block = take_hint(w, &page)
     while True:
-        asked = requested_page(w) if w.in_postcopy() and not w.postcopy_preempt else -1
-        if asked >= 0:
-            block = block_of(w, asked)
-            clear_before_send(w, block, asked)
-            return save_one(w, block, asked)
+        if save_requested(w):
+            return 1
         end = w.block_start[block + 1]
         page = find_next_dirty(&w.dirty_map, page, end)
         if wrapped and block == w.last_seen_block and page >= w.last_page:
             w.last_page = page
             w.t += w.host.sweep_ns
             return 0
+        if page < end and xbzrle_page.active(w):
+            if save_one(w, block, page):
+                return 1
+            page += 1       # unchanged: the search goes on, and nobody looks at budget or clock
+            continue
         if page < end:
             break
         block += 1
         if block == w.blocks:
             block = 0
             wrapped = True
-            w.swept = True
-            if not end_of_sweep(w):
+            if not begin_sweep(w):
                 return -1
         page = w.block_start[block]
     end = min(end, clear_before_send(w, block, page))
@@ -138,6 +146,31 @@ cdef int64_t save_pages(
     if w.in_postcopy() or block != w.last_sent_block:
         return save_one(w, block, page)
     return save_run(w, block, page, end_of_stretch(&w.dirty_map, page, end), limit, pass_began)
+
+
+cdef bint save_requested(World w) noexcept nogil:
+    """Send a page that the destination has asked for, if there is one."""
+    cdef int64_t asked = -1
+    cdef int block
+    if w.in_postcopy() and not w.postcopy_preempt:
+        asked = requested_page(w)
+    if asked < 0:
+        return False
+    block = block_of(w, asked)
+    clear_before_send(w, block, asked)
+    save_one(w, block, asked)
+    return True
+
+
+cdef bint begin_sweep(World w) noexcept nogil:
+    """Note that a sweep is over: pages lie scattered from now on, and xbzrle begins.
+
+    False when multifd, which syncs here, found its channels broken.
+    """
+    w.swept = True
+    if w.xbzrle is not None:
+        w.xbzrle.started = True
+    return end_of_sweep(w)
 
 
 cdef int64_t save_run(
@@ -225,49 +258,26 @@ cdef int64_t save_zero_run(
 
 
 cdef int64_t save_one(World w, int block, int64_t page) noexcept nogil:
-    """Write one page record and account it."""
-    cdef int64_t header = RECORD_HEADER_BYTES
-    w.last_seen_block = block
-    w.last_page = page + 1
+    """Write one page record and account it.
+
+    Returns the pages sent: 0 when xbzrle found it as it was.
+    """
+    cdef bint cached = xbzrle_page.active(w)
+    if cached:
+        clear_before_send(w, block, page)
+        advance(w)      # what is in the page now is what the cache takes
     clear_bit(w.bmap, page)
     w.dirty_pages -= 1
-    if block != w.last_sent_block:
-        header += 1 + w.block_name_bytes[block]
-        w.last_sent_block = block
     if w.in_postcopy():
         note_page(w, page)
+    if not w.finds_zero(page) and cached and xbzrle_page.save_page(w, block, page) == 0:
+        return 0
+    w.last_seen_block = block
+    w.last_page = page + 1
     if w.finds_zero(page):
-        w.t += w.host.zero_page_ns
-        w.batch_service_ns += zero_page_service_ns(w)
-        w.zero_pages += 1
-        count_ram_bytes(w, header + 1)
-        put(w, header + 1)
-        return 1
-    w.t += page_cost_ns(w)
-    w.batch_service_ns += page_service_ns(w)
-    w.normal_pages += 1
-    count_ram_bytes(w, header + PAGE_BYTES)
-    put(w, header)
-    put_page(w)
+        put_zero_record(w, block)
+        if cached:
+            xbzrle_page.save_zero_page(w, block, page)
+    elif not cached:
+        put_page_record(w, block, True)
     return 1
-
-
-cdef int64_t page_cost_ns(World w) noexcept nogil:
-    """Return what the source needs for a page; after the first sweep they lie scattered."""
-    if w.in_postcopy():
-        return w.incoming.costs.page_ns
-    return w.host.sparse_page_ns if w.swept else w.host.normal_page_ns
-
-
-cdef int64_t page_service_ns(World w) noexcept nogil:
-    """Return what the destination needs to place a page; its first touch of memory is dear."""
-    if w.in_postcopy():
-        return w.host.place_page_ns
-    return w.host.destination_page_ns if w.swept else w.host.first_touch_page_ns
-
-
-cdef int64_t zero_page_service_ns(World w) noexcept nogil:
-    """Return what the destination needs for a zero page; in postcopy each is put in place."""
-    if w.in_postcopy():
-        return w.incoming.costs.place_zero_page_ns
-    return w.host.destination_zero_page_ns

@@ -57,6 +57,8 @@ cdef void touch(World w) noexcept nogil:
         return
     for index in range(w.always_dirty_count):
         w.content.touch(w.always_dirty[index])
+        if w.xbzrle is not None:
+            w.xbzrle.touched(w.always_dirty[index])
         if note(w, w.always_dirty[index]) and w.dirty_log.in_rings != NULL:
             first = &w.cpus.all[0]
             if first.entries < w.dirty_log.ring_entries:

@@ -133,6 +133,8 @@ cdef void close_period(World w) noexcept nogil:
             dirty_limit.engage(w)
     w.dirty_rate_high_count = throttling.throttle_count(w.dirty_rate_high_count, wanted)
     w.dirty_pages_rate = decisions.dirty_pages_rate(w.period_dirty_pages, now - w.last_sync_ms)
+    if w.xbzrle is not None:
+        w.xbzrle.update_rates()
     w.last_sync_ms = now
     w.period_dirty_pages = 0
     w.period_transferred = w.transferred

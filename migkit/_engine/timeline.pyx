@@ -184,5 +184,7 @@ cdef void set_parameters(World w, TimelineItem *item) noexcept nogil:
         w.parameters.max_postcopy_bandwidth = item.max_postcopy_bandwidth
     if item.avail_switchover_bandwidth >= 0:
         w.parameters.avail_switchover_bandwidth = item.avail_switchover_bandwidth
+    if w.xbzrle is not None and item.xbzrle_cache_size >= 0:
+        w.xbzrle.resize(item.xbzrle_cache_size)
     if budget >= 0 and w.vm_running != w.in_postcopy():
         w.rate_limit_max = rate_limit_max(budget)

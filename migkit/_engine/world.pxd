@@ -10,6 +10,7 @@ from migkit._engine.dirty_map cimport DirtyMap
 from migkit._engine.channels cimport Channels
 from migkit._engine.incoming cimport Incoming
 from migkit._engine.dirty_log cimport DirtyLog
+from migkit._engine.page_cache cimport PageCache
 from migkit._engine.recorder cimport Table
 from migkit._engine.sides cimport Sides
 from migkit._engine.types cimport EVENT_COUNT
@@ -100,6 +101,7 @@ cdef struct TimelineItem:
     int64_t back_ns
     int64_t jitter_ns
     int64_t loss
+    int64_t xbzrle_cache_size
 
 
 cdef class World:
@@ -152,6 +154,7 @@ cdef class World:
     cdef DirtyMap log_map           # of log
     cdef uint64_t *missing
     cdef PageContent content
+    cdef PageCache xbzrle           # None while the capability is off
     cdef int64_t total_pages, words, dirty_pages
     cdef int last_seen_block, last_sent_block
     cdef int64_t last_page
@@ -182,6 +185,13 @@ cdef class World:
     # recording
     cdef int64_t event_ns[EVENT_COUNT]
     cdef Table events, iterations, rounds, windows, faults, commands
+
+    # Pages sent, those among them that were found unchanged (ram_get_total_transferred_pages).
+    cdef inline int64_t pages_sent(self) noexcept nogil:
+        cdef int64_t hits = 0
+        if self.xbzrle is not None:
+            hits = self.xbzrle.hits
+        return self.normal_pages + self.zero_pages + hits
 
     # Whether a page would be found to be zero now.
     cdef inline bint finds_zero(self, int64_t page) noexcept nogil:

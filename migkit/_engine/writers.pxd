@@ -31,5 +31,8 @@ cdef class Writer:
     cdef int write_source(self) noexcept nogil
     cdef uint64_t write_number(self) noexcept nogil
 
+    # How many of the program's writes are over, those before migration among them.
+    cdef int64_t done(self) noexcept nogil
+
     # Whether a callback failed: no more writes are to be expected.
     cdef bint failed(self) noexcept nogil

@@ -77,6 +77,9 @@ cdef class Writer:
     cdef uint64_t write_number(self) noexcept nogil:
         return number_of(&self.program)
 
+    cdef int64_t done(self) noexcept nogil:
+        return taken(&self.program)
+
     cdef bint failed(self) noexcept nogil:
         return gave_up(&self.program)
 

@@ -72,7 +72,9 @@ def make_write(w: World, vcpu: Vcpu, at: int) -> None:
     write = vcpu.next_write(w.guest_run_ns)
     assert write is not None
     vcpu.writer.step()
-    w.content.write(*write[1:])
+    outcome = w.content.write(*write[1:])
+    if w.xbzrle is not None:
+        w.xbzrle.written(write[1], outcome, write[3])
     costs = w.plan.dirty_log
     vcpu.free_ns = at + costs.write_ns
     if not w.dirty_log.note(write[1]):

@@ -23,7 +23,9 @@ def advance(w: World) -> None:
         w.guest_progress_ns = w.guest_run_ns
         for page, source, number in w.writer.take(w.guest_progress_ns):
             w.dirty_log.note(page)
-            w.content.write(page, source, number)
+            outcome = w.content.write(page, source, number)
+            if w.xbzrle is not None:
+                w.xbzrle.written(page, outcome, number)
     touch(w)
 
 

@@ -176,7 +176,7 @@ def reset_window(w: World) -> None:
     """Start a new accounting window (update_iteration_initial_status)."""
     w.iteration_start_ms = w.now_ms()
     w.window_initial_bytes = w.transferred
-    w.window_initial_pages = w.normal_pages + w.zero_pages
+    w.window_initial_pages = w.pages_sent
 
 
 def rate_limit(w: World) -> None:
@@ -225,7 +225,7 @@ def update_counters(w: World) -> None:
         moved, spent, available, w.parameters["downtime-limit"]
     )
     w.mbps = decisions.mbps(moved, spent)
-    pages = w.normal_pages + w.zero_pages - w.window_initial_pages
+    pages = w.pages_sent - w.window_initial_pages
     w.pages_per_second = decisions.pages_per_second(pages, spent)
     if decisions.expected_downtime_refreshed(w.dirty_pages_rate, moved):
         w.expected_downtime_ms = decisions.expected_downtime_ms(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination, faults, guest, multifd, preempt
+from migkit.oracle import (
+    decisions,
+    destination,
+    faults,
+    guest,
+    multifd,
+    preempt,
+    xbzrle_page,
+)
 from migkit.oracle.codes import Event, SyncReason
 from migkit.oracle.incoming import PAGE, SENT_NS
-from migkit.oracle.stream import count_ram_bytes, flush, put, put_page, rate_exceeded
+from migkit.oracle.page_record import put_page_record, put_zero_record
+from migkit.oracle.stream import count_ram_bytes, flush, put, rate_exceeded
 from migkit.oracle.sync import bitmap_sync, clear_before_send
 from migkit.oracle.world import PAGE_BYTES, World
 
-RECORD_HEADER_BYTES = 8
 END_OF_SECTION_BYTES = 8
 
 
@@ -26,6 +34,8 @@ def iterate(w: World) -> int:
         if sent <= 0:
             done = sent + 1
             break
+        if w.xbzrle is not None:
+            w.xbzrle.target_pages += 1
         if steps & 63 == 0 and decisions.pass_time_over(w.t - started):
             elapsed_ms = (w.t - started) // 1_000_000
             w.emit(Event.RAM_SAVE_ITERATE_BIG_WAIT, elapsed_ms, steps)
@@ -52,6 +62,8 @@ def complete(w: World) -> None:
     """Send all that is left, with no budget and no time slice (ram_save_complete)."""
     w.emit(Event.RAM_SAVE_COMPLETE, w.dirty_pages, 0)
     w.last_stage = True
+    if w.xbzrle is not None:
+        w.xbzrle.last_stage = True
     if not w.in_postcopy:
         bitmap_sync(w, SyncReason.FINAL)
     while find_and_save_page(w) > 0:  # a broken stream does not end it: nothing looks at it here
@@ -76,6 +88,7 @@ def find_and_save_page(w: World) -> int:
         asked = requested_page(w)
         if asked >= 0:
             block, page = faults.block_of(w, asked), asked
+            sent = save_page(w, block, page)
             break
         end = w.block_start[block + 1]
         page = w.bmap.find(1, page, end)
@@ -86,17 +99,23 @@ def find_and_save_page(w: World) -> int:
             w.t += w.plan.host.sweep_ns
             return 0
         if page < end:
-            break
+            sent = save_page(w, block, page)
+            if sent != 0:
+                break
+            page += 1  # unchanged: the search goes on, and nobody looks at budget or clock
+            continue
         block += 1
         if block == len(w.plan.block_pages):
             block, wrapped = 0, True
             w.swept = True
+            if w.xbzrle is not None:
+                w.xbzrle.started = True
             multifd.end_of_sweep(w)
             if w.error and w.multifd is not None:
                 return -1
         page = w.block_start[block]
     w.last_seen_block, w.last_page = block, page + 1
-    return save_page(w, block, page)
+    return sent
 
 
 def requested_page(w: World) -> int:
@@ -118,52 +137,26 @@ def requested_page(w: World) -> int:
 
 
 def save_page(w: World, block: int, page: int) -> int:
-    """Write one page record and account it (ram_save_target_page)."""
-    host = w.plan.host
+    """Write one page record and account it (ram_save_target_page).
+
+    Returns the pages sent: 0 when xbzrle found it as it was.
+    """
     clear_before_send(w, block, page)
+    cache = w.xbzrle if xbzrle_page.active(w) else None
+    if cache is not None:
+        guest.advance(w)  # what is in the page now is what the cache takes
     w.bmap[page] = 0
     w.dirty_pages -= 1
     if multifd.takes(w, page):
         return multifd.queue_page(w, block, page)
-    header = RECORD_HEADER_BYTES
-    if block != w.last_sent_block:
-        header += 1 + w.plan.block_id_bytes[block]
-        w.last_sent_block = block
     if w.in_postcopy:
         w.incoming.batch.append(page)
     if w.plan.detect_zero_pages and w.content.is_zero(page):
-        w.t += host.zero_page_ns
-        w.batch_service_ns += zero_page_service_ns(w)
-        w.zero_pages += 1
-        count_ram_bytes(w, header + 1)
-        put(w, header + 1)
+        put_zero_record(w, block)
+        if cache is not None:
+            xbzrle_page.save_zero_page(w, cache, block, page)
         return 1
-    w.t += page_cost_ns(w)
-    w.batch_service_ns += page_service_ns(w)
-    w.normal_pages += 1
-    count_ram_bytes(w, header + PAGE_BYTES)
-    put(w, header)
-    put_page(w)
+    if cache is not None:
+        return xbzrle_page.save_page(w, cache, block, page)
+    put_page_record(w, block, by_reference=True)
     return 1
-
-
-def page_cost_ns(w: World) -> int:
-    """Return what the source needs for a page; after the first sweep they lie scattered."""
-    host = w.plan.host
-    if w.in_postcopy:
-        return host.postcopy.page_ns
-    return host.sparse_page_ns if w.swept else host.normal_page_ns
-
-
-def page_service_ns(w: World) -> int:
-    """Return what the destination needs to place a page; its first touch of memory is dear."""
-    host = w.plan.host
-    if w.in_postcopy:
-        return host.place_page_ns
-    return host.destination_page_ns if w.swept else host.first_touch_page_ns
-
-
-def zero_page_service_ns(w: World) -> int:
-    """Return what the destination needs for a zero page; in postcopy each is put in place."""
-    host = w.plan.host
-    return host.postcopy.place_zero_page_ns if w.in_postcopy else host.destination_zero_page_ns

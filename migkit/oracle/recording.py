@@ -53,7 +53,7 @@ def columns(w: World, table: str) -> dict[str, np.ndarray]:
 def counters(w: World) -> dict[str, Any]:
     """Return the fields of query-migrate at the end of the run."""
     completed = w.state == State.COMPLETED
-    return {
+    return xbzrle_counters(w) | {
         "status": state_name(w.state),
         "total_time_ms": w.total_time_ms,
         "setup_time_ms": w.setup_time_ms,
@@ -80,4 +80,19 @@ def counters(w: World) -> dict[str, Any]:
         "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
         "package_bytes": w.package_bytes,
         "handler_sent_bytes": tuple(h.get("sent", 0) for h in w.handlers),
+    }
+
+
+def xbzrle_counters(w: World) -> dict[str, Any]:
+    """Return the fields of query-migrate's xbzrle-cache; none while xbzrle is off."""
+    if w.xbzrle is None:
+        return {}
+    return {
+        "xbzrle_cache_size_bytes": w.xbzrle.cache_pages * PAGE_BYTES,
+        "xbzrle_bytes": w.xbzrle.encoded_bytes,
+        "xbzrle_pages": w.xbzrle.hits,
+        "xbzrle_cache_miss": w.xbzrle.misses,
+        "xbzrle_cache_miss_rate": w.xbzrle.miss_rate,
+        "xbzrle_encoding_rate": w.xbzrle.encoding_rate,
+        "xbzrle_overflow": w.xbzrle.overflows,
     }

@@ -28,5 +28,7 @@ def touch(w: World) -> None:
         return
     for page in w.plan.always_dirty_pages:
         w.content.touch(page)
+        if w.xbzrle is not None:
+            w.xbzrle.touched(page)
         if w.dirty_log.note(page) and w.vcpus:
             w.vcpus[0].ring.append(page)

@@ -127,6 +127,8 @@ def close_period(w: World) -> None:
     elif act and w.plan.dirty_limit is not None:
         dirty_limit.engage(w)
     w.dirty_pages_rate = decisions.dirty_pages_rate(w.period_dirty_pages, now - w.last_sync_ms)
+    if w.xbzrle is not None:
+        w.xbzrle.update_rates()
     w.last_sync_ms = now
     w.period_dirty_pages = 0
     w.period_transferred = w.transferred

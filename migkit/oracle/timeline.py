@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from migkit.oracle import commands, decisions, network
 from migkit.oracle.codes import Command, Reply, State
-from migkit.oracle.world import World
+from migkit.oracle.world import PAGE_BYTES, World
 
 
 def apply(w: World) -> None:
@@ -156,6 +156,8 @@ def answer_the_rest(w: World) -> None:
 def set_parameters(w: World, arguments: dict[str, int]) -> None:
     """Change migration parameters; only a budget acts at once."""
     w.parameters.update(arguments)
+    if w.xbzrle is not None:
+        w.xbzrle.resize(w.parameters.get("xbzrle-cache-size", w.xbzrle.cache_pages * PAGE_BYTES))
     name = "max-postcopy-bandwidth" if w.in_postcopy else "max-bandwidth"
     if name in arguments and w.vm_running != w.in_postcopy:
         w.rate_limit_max = decisions.rate_limit_max(arguments[name])

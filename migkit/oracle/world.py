@@ -14,6 +14,7 @@ from migkit.oracle.dirty_limit import NEVER, DirtyLimit
 from migkit.oracle.dirty_log import DirtyLog
 from migkit.oracle.incoming import Incoming
 from migkit.oracle.packets import Senders
+from migkit.oracle.page_cache import PageCache
 from migkit.oracle.vcpus import Vcpu
 from migkit.oracle.writers import make_writer
 from migkit.schema import RECORDING
@@ -119,6 +120,7 @@ class World:
         self.bmap = bytearray(b"\1" * self.total_pages)
         self.dirty_pages = self.total_pages
         self.content = PageContent(plan)
+        self.xbzrle = PageCache(plan) if plan.xbzrle is not None else None
         self.swept = False  # the first sweep is over: the destination has seen every page
         self.dirty_log = DirtyLog(plan)
         self.dirty_limit = DirtyLimit()
@@ -167,6 +169,12 @@ class World:
         self.urgent_last_block = -1
         self.hint_block = 0
         self.hint_page = -1  # where the background sweep goes on; -1: where it was
+
+    @property
+    def pages_sent(self) -> int:
+        """Pages sent, those among them that were found unchanged."""
+        hits = 0 if self.xbzrle is None else self.xbzrle.hits
+        return self.normal_pages + self.zero_pages + hits
 
     def now_ms(self) -> int:
         """Read the millisecond clock the way QEMU does: truncated."""

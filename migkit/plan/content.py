@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from migkit.oracle.draws import stream_key
 from migkit.phased_workloads import Phases
 from migkit.ram_block import PAGE_BYTES
+from migkit.workloads import HotCold, Sequential, Uniform
 from migkit.writes import CHANGES, Change
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _WRITES_STREAM = 0x77726974
 """Keep these draws apart from all others of the same seed."""
 _ALWAYS_DIRTY_BYTES = 8
 _WHOLE = 1 << 32
+_COUNT = Change("delta", places=1, place_bytes=4)
+"""The running count, in pages that are not those of the captures' guest."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,10 @@ def plan_content(guest: Guest, workload: Workload) -> PlannedContent:
         extents=tuple((first, n, class_bytes.index(data)) for first, n, data in content.extents),
         other_class=class_bytes.index(PAGE_BYTES),
         sparse_class=class_bytes.index(sparse) if zeros else 0,
-        writes=tuple(_planned(part, source, class_bytes) for source, part in enumerate(parts)),
+        writes=tuple(
+            _planned(part, source, class_bytes, exact=_exact(guest, workload))
+            for source, part in enumerate(parts)
+        ),
         moves=zeros or several,
     )
 
@@ -156,9 +162,11 @@ def _within(span: tuple[int, int], extents: tuple[tuple[int, int], ...]) -> bool
     return any(start <= first and first + count <= start + n for start, n in extents)
 
 
-def _planned(part: Workload, source: int, class_bytes: tuple[int, ...]) -> PlannedWrites:
+def _planned(
+    part: Workload, source: int, class_bytes: tuple[int, ...], *, exact: bool
+) -> PlannedWrites:
     shares = [(change, share) for change, share in part.writes.shares if share]
-    changes = [change for change, _ in shares]
+    changes = [change if exact or change.kind != "count" else _COUNT for change, _ in shares]
     fills = [c.data_bytes if c.kind == "fill" else 0 for c in changes]
     return PlannedWrites(
         key=stream_key(part.seed, _WRITES_STREAM + source),
@@ -168,6 +176,12 @@ def _planned(part: Workload, source: int, class_bytes: tuple[int, ...]) -> Plann
         places=tuple(change.places for change in changes),
         place_bytes=tuple(change.place_bytes for change in changes),
     )
+
+
+def _exact(guest: Guest, workload: Workload) -> bool:
+    """Whether the pages are those of the captures' guest, byte for byte."""
+    kind = isinstance(workload, Sequential | Uniform | HotCold)
+    return kind and workload.generator == "xorshift32" and guest.vcpus == 1
 
 
 def _limits(shares: list[float]) -> tuple[int, ...]:

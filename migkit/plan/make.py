@@ -14,6 +14,7 @@ from migkit.plan.multifd import multifd_plan
 from migkit.plan.network import Network, link_changes
 from migkit.plan.postcopy import PostcopyPlan
 from migkit.plan.record import Plan
+from migkit.plan.xbzrle import plan_xbzrle
 from migkit.schema import EVENT_CODES, STATES
 from migkit.timeline import COMMANDS
 
@@ -70,6 +71,7 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
         **_capability_fields(scenario),
         postcopy=_postcopy(scenario, replicate is not None),
         **_parameter_fields(scenario),
+        xbzrle=plan_xbzrle(scenario),
         timeline=_timeline(scenario.timeline, scenario.link),
         iterables=tuple(
             {**dataclasses.asdict(handler), "section_id": _FIRST_SECTION_AFTER_RAM + index}

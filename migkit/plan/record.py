@@ -15,6 +15,7 @@ from migkit.plan.dirty_log import DirtyLimitPlan, DirtyLogPlan
 from migkit.plan.multifd import MultifdPlan
 from migkit.plan.network import Network
 from migkit.plan.postcopy import PostcopyPlan
+from migkit.plan.xbzrle import PlannedXbzrle
 from migkit.workloads import Workload
 
 __all__ = ["Plan"]
@@ -42,6 +43,8 @@ class Plan:
         How many vCPUs take turns with the workload's writes.
     content : PlannedContent
         What is in the pages, and what is written into them.
+    xbzrle : PlannedXbzrle or None
+        The page cache; None where the capability is off.
     workload : Workload
         Fitted into the guest. Its pages count from page 0 of the first block.
     workload_lead_ns : int
@@ -107,6 +110,7 @@ class Plan:
     always_dirty_pages: tuple[int, ...]
     vcpus: int
     content: PlannedContent
+    xbzrle: PlannedXbzrle | None
     workload: Workload
     workload_lead_ns: int
     dirty_log: DirtyLogPlan

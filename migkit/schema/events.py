@@ -201,6 +201,8 @@ EVENTS: Final = (
         "CPU[{vcpu}] sleep {sleep} us",
     ),
     Event("multifd_send_sync_main", (Argument("packet_num"),), "packet num {packet_num}"),
+    Event("save_xbzrle_page_skipping"),
+    Event("save_xbzrle_page_overflow"),
 )
 """Every event the engine can write; the position is its code."""
 

@@ -60,6 +60,13 @@ def _ram(name: str, counter: str, unit: str, meaning: str, dtype: str = "int") -
     return SummaryField(("ram", name), counter, dtype, unit, meaning, _WITH_RAM)
 
 
+def _xbzrle(
+    name: str, unit: str, meaning: str, dtype: str = "int", *, counter: str = ""
+) -> SummaryField:
+    counter = "xbzrle_" + (counter or name.replace("-", "_"))
+    return SummaryField(("xbzrle-cache", name), counter, dtype, unit, meaning, _WITH_RAM)
+
+
 _PRECOPY = tuple(state for state in _RUNNING if state not in _POSTCOPY)
 
 SUMMARY: Final = (
@@ -115,6 +122,13 @@ SUMMARY: Final = (
         "RAM bytes put while the guest stood still",
     ),
     _ram("postcopy-bytes", "postcopy_bytes", "bytes", "RAM bytes put in postcopy"),
+    _xbzrle("cache-size", "bytes", "size of the page cache", counter="cache_size_bytes"),
+    _xbzrle("bytes", "bytes", "records without their 8-byte headers; an overflow counts a page"),
+    _xbzrle("pages", "pages", "pages the cache had, unchanged ones among them"),
+    _xbzrle("cache-miss", "pages", "pages the cache had not"),
+    _xbzrle("cache-miss-rate", "", "misses a page sent, of the last period", "float"),
+    _xbzrle("encoding-rate", "", "pages over records in bytes, of the last period", "float"),
+    _xbzrle("overflow", "pages", "pages whose delta was larger than the page"),
     SummaryField(
         ("cpu-throttle-percentage",),
         "cpu_throttle_percentage",

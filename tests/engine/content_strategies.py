@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from migkit.content import Content
 from migkit.writes import Change, Writes
 
+cache_sizes = st.sampled_from([4096, 16 * 4096, 256 * 4096, 64 << 20])
+"""Sizes of xbzrle's page cache: pages get into each other's way, or never."""
+
 _PAGES = st.sampled_from((0, 1, 100, 1365, 4095, 4096))
 _DELTAS = st.builds(
     Change,

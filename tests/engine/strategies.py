@@ -19,7 +19,7 @@ from migkit.scenario import Scenario
 from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform
 from migkit.writes import Writes
-from tests.engine.content_strategies import contents, writes
+from tests.engine.content_strategies import cache_sizes, contents, writes
 from tests.engine.link_strategies import contentions, links
 from tests.engine.logging_strategies import accelerators, limits, logging_costs
 from tests.engine.mishap_strategies import mishaps
@@ -118,6 +118,8 @@ def timelines(draw: st.DrawFn, *, postcopy: bool, pause: bool) -> tuple[Timeline
     if draw(st.booleans()):
         name = draw(st.sampled_from(("downtime-limit", "max-bandwidth", "max-postcopy-bandwidth")))
         value = draw(st.integers(0, 2_000 if name == "downtime-limit" else 30_000_000))
+        if not draw(st.integers(0, 3)):
+            name, value = "xbzrle-cache-size", draw(cache_sizes)
         items.append(
             TimelineItem("migrate-set-parameters", at_s=draw(moments), arguments={name: value})
         )
@@ -150,7 +152,7 @@ def plans(draw: st.DrawFn) -> Plan:
         *(["postcopy-blocktime"] if postcopy and draw(st.booleans()) else []),
         *(["pause-before-switchover"] if pause else []),
         *(["return-path"] if draw(st.booleans()) else []),
-        *multifd.capabilities,
+        *(multifd.capabilities or draw(st.sampled_from(((), ("xbzrle",))))),
     ]
     accelerator = draw(accelerators())
     limited = draw(st.booleans()) and accelerator.log_mode == "dirty-ring"
@@ -167,6 +169,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 "max-postcopy-bandwidth": draw(st.sampled_from((0, 0, 2_000_000))),
                 "downtime-limit": draw(st.sampled_from((0, 1, 20, 300, 2_000))),
                 "avail-switchover-bandwidth": draw(st.sampled_from((0, 0, 999, 4_096_000))),
+                "xbzrle-cache-size": draw(cache_sizes),
                 "zero-page-detection": draw(st.sampled_from(("multifd", "legacy", "none"))),
                 **limits(draw),
                 **multifd.parameters,

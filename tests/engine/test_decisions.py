@@ -15,15 +15,18 @@ from migkit import schema
 from migkit._engine import commands as compiled_commands
 from migkit._engine import decisions as compiled
 from migkit._engine import throttling as compiled_throttling
+from migkit._engine import xbzrle_rules as compiled_xbzrle
 from migkit.oracle import codes
 from migkit.oracle import commands as plain_commands
 from migkit.oracle import decisions as plain
 from migkit.oracle import throttling as plain_throttling
+from migkit.oracle import xbzrle_rules as plain_xbzrle
 
 PAIRS = (
     (plain, compiled),
     (plain_throttling, compiled_throttling),
     (plain_commands, compiled_commands),
+    (plain_xbzrle, compiled_xbzrle),
 )
 
 ITERATE, COMPLETE, POSTCOPY_START = range(3)
@@ -49,6 +52,9 @@ BY_NAME = {
     "last": st.floats(0, 1e9), "pages": numbers, "bandwidth": numbers,
     "rate_limit_start": numbers, "rate_limit_max": numbers | st.just(0),
     "iteration_start_ms": st.integers(0, 2**62),
+    "address": numbers, "cache_pages": st.integers(0, 40).map(lambda bits: 1 << bits),
+    "age": st.integers(0, 2**62), "generation": numbers, "header_bytes": st.integers(8, 300),
+    "encoded_bytes": st.integers(0, 2**50), "misses": numbers, "hits": st.integers(0, 2**50),
     "period_pages": products, "dirtied_pages": products, "period_ms": durations,
     "dirty_bytes": products,
     "transferred_bytes": products, "throttle_trigger_threshold": st.integers(1, 100),
