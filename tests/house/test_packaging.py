@@ -67,7 +67,7 @@ def test_what_is_installed_meets_the_floor(name: str) -> None:
 def test_there_is_one_version() -> None:
     meson = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text())
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    released = re.search(r"^## \[([^]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    released = re.search(r"^## \[(\d[^]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert meson is not None
     assert released is not None
     versions = {
