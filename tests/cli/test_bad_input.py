@@ -23,7 +23,7 @@ SIMULATE = {
     "--parameter max-bandwidth=5MiBB": ["5MiBB"],
     "--capability post-copy": ["capability post-copy", "postcopy-ram"],
     "--capability multifd=yes": ["'multifd=yes'", "on|off"],
-    "--capability xbzrle": ["xbzrle", "not modelled"],
+    "--capability x-colo": ["x-colo", "not modelled"],
     "--workload uniform": ["workload uniform", "no rate"],
     "--workload unifrm:3": ["unifrm:3", "did you mean uniform?"],
     "--workload uniform:-1": ["-1"],
