@@ -214,12 +214,12 @@ def test_idle_is_right_to_the_byte() -> None:
 def test_a_capability_that_is_not_simulated_is_named(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(datasets.capture_folder("idle"), tmp_path / "xbz"))
     scenario = json.loads((folder / "scenario.json").read_text(encoding="utf-8"))
-    scenario["capabilities"] = {"xbzrle": True}
+    scenario["capabilities"] = {"x-colo": True}
     (folder / "scenario.json").write_text(json.dumps(scenario), encoding="utf-8")
     validation = validate([folder])
-    assert validation.comparisons[0].prediction.not_simulated == ("xbzrle",)
+    assert validation.comparisons[0].prediction.not_simulated == ("x-colo",)
     assert validation.comparisons[0].twin == Observed()
-    assert "not simulated: xbzrle" in validation_table(validation)
+    assert "not simulated: x-colo" in validation_table(validation)
 
 
 def test_a_cut_is_compared_with_both_states_of_both_sides() -> None:
