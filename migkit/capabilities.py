@@ -52,6 +52,8 @@ SIMULATED: frozenset[str] = frozenset(
         "multifd",
         "zero-copy-send",
         "xbzrle",
+        "dirty-bitmaps",
+        "switchover-ack",
     }
 )
 """The capabilities that the engine models."""

@@ -11,7 +11,7 @@ from migkit.capabilities import Capabilities
 from migkit.contention import Contention
 from migkit.guest import Guest
 from migkit.host import HostProfile
-from migkit.iterables import IterableHandler
+from migkit.iterables import Handler
 from migkit.link import Link
 from migkit.parameters import MigrationParameters
 from migkit.scenario_checks import RULES, check_scenario, plain_seconds
@@ -48,7 +48,7 @@ class Scenario:
         Which completion logic source and destination run.
     qemu_version : str
         Version whose other behaviour counts.
-    iterables : iterable of IterableHandler
+    iterables : iterable of IterableHandler, DirtyBitmap or VfioDevice
         Other handlers beside RAM, in order of registration.
     name, description : str
         For people.
@@ -90,7 +90,7 @@ class Scenario:
     link: Link = field(default_factory=lambda: HostProfile.load().link)
     completion_rule: str = "after"
     qemu_version: str = "10.2.2"
-    iterables: tuple[IterableHandler, ...] = ()
+    iterables: tuple[Handler, ...] = ()
     name: str = "scenario"
     description: str = ""
     seed: int = 1

@@ -11,7 +11,7 @@ from migkit.contention import Contention
 from migkit.errors import ScenarioError, did_you_mean
 from migkit.guest import Guest
 from migkit.host import HostProfile
-from migkit.iterables import IterableHandler
+from migkit.iterables import HANDLERS, DirtyBitmap, VfioDevice
 from migkit.link import Link
 from migkit.parameters import MigrationParameters
 from migkit.timeline import TimelineItem
@@ -82,13 +82,12 @@ def _check_kinds(scenario: Scenario) -> None:
                 f"allowed a {kind.__name__}",
                 "use Scenario.build for values as people write them",
             )
-    for name, kind in (("timeline", TimelineItem), ("iterables", IterableHandler)):
+    for name, kinds in (("timeline", (TimelineItem,)), ("iterables", HANDLERS)):
         for item in getattr(scenario, name):
-            if not isinstance(item, kind):
+            if not isinstance(item, kinds):
+                allowed = " or ".join(kind.__name__ for kind in kinds)
                 raise ScenarioError.of(
-                    f"scenario: {name} with {item!r}",
-                    f"allowed {kind.__name__}",
-                    f"make it a {kind.__name__}",
+                    f"scenario: {name} with {item!r}", f"allowed {allowed}", "make it one"
                 )
 
 
@@ -138,9 +137,32 @@ def _check_timeline(scenario: Scenario) -> None:
 
 
 def _check_iterables(scenario: Scenario) -> None:
-    names = [handler.name for handler in scenario.iterables]
+    on = scenario.capabilities
+    bitmaps = [item for item in scenario.iterables if isinstance(item, DirtyBitmap)]
+    devices = [item for item in scenario.iterables if not isinstance(item, DirtyBitmap)]
+    names = [item.name for item in devices]
+    names += ["dirty-bitmap"] if bitmaps else []
     for name in names:
         if names.count(name) > 1:
             raise ScenarioError.of(
                 f"iterable handler {name}", "there are two of that name", "name them apart"
+            )
+    told = [(item.node, item.name) for item in bitmaps]
+    for node, name in told:
+        if told.count((node, name)) > 1:
+            raise ScenarioError.of(
+                f"dirty bitmap {name} of {node}", "there are two", "name them apart"
+            )
+    if bitmaps and "dirty-bitmaps" not in on:
+        raise ScenarioError.of(
+            f"dirty bitmap {bitmaps[0].name}",
+            "capability dirty-bitmaps is off",
+            "add dirty-bitmaps to the capabilities",
+        )
+    for item in devices:
+        if isinstance(item, VfioDevice) and "postcopy-ram" in on:
+            raise ScenarioError.of(
+                f"VFIO device {item.path} with postcopy-ram",
+                "QEMU refuses: VFIO migration is not supported with postcopy migration",
+                "leave out one of them",
             )

@@ -19,7 +19,7 @@ from migkit.contention import Contention
 from migkit.errors import MigkitError, ScenarioError, StorageError, did_you_mean
 from migkit.guest import Guest
 from migkit.host import HostProfile
-from migkit.iterables import IterableHandler
+from migkit.iterables import Handler, read_iterable
 from migkit.link import Link
 from migkit.parameters import MigrationParameters
 from migkit.phased_workloads import Phase, Phases
@@ -77,7 +77,7 @@ def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
         "link": _plain(scenario.link),
         "contention": _plain(scenario.contention),
         "accelerator": _plain(scenario.accelerator),
-        "iterables": [_plain(item) for item in scenario.iterables],
+        "iterables": [{"kind": item.kind, **_plain(item)} for item in scenario.iterables],
     }
 
 
@@ -175,8 +175,8 @@ def _timeline(rows: Any) -> tuple[TimelineItem, ...]:
     return tuple(record(TimelineItem, row, "timeline item", ScenarioError) for row in rows)
 
 
-def _iterables(rows: Any) -> tuple[IterableHandler, ...]:
-    return tuple(record(IterableHandler, row, "iterable handler", ScenarioError) for row in rows)
+def _iterables(rows: Any) -> tuple[Handler, ...]:
+    return tuple(read_iterable(row) for row in rows)
 
 
 def _host(values: Any) -> HostProfile:

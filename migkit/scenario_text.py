@@ -13,7 +13,7 @@ from migkit.contention import Contention
 from migkit.errors import ScenarioError
 from migkit.guest_text import guest_as_written
 from migkit.host import DEFAULT_HOST, HostProfile
-from migkit.iterables import IterableHandler
+from migkit.iterables import HANDLERS, Handler, read_iterable
 from migkit.link import Link
 from migkit.link_text import written_link
 from migkit.parameters import MigrationParameters
@@ -77,8 +77,8 @@ class WrittenScenario:
         QEMU's property of that name.
     host : str or HostProfile
         Costs of the machine.
-    iterables : iterable of IterableHandler or mapping
-        Other handlers beside RAM.
+    iterables : iterable of IterableHandler, DirtyBitmap, VfioDevice or mapping
+        Other handlers beside RAM; a mapping says its ``kind``: generic, dirty-bitmap, vfio.
     images_locked : bool
         Whether the guest has disks with locked images.
     nonzero_percent : float
@@ -117,7 +117,7 @@ class WrittenScenario:
     contention: Contention | Mapping[str, Any] = field(default_factory=Contention)
     multifd_flush_after_each_section: bool = False
     host: str | HostProfile = DEFAULT_HOST
-    iterables: Iterable[IterableHandler | Mapping[str, Any]] = ()
+    iterables: Iterable[Handler | Mapping[str, Any]] = ()
     images_locked: bool = False
     nonzero_percent: float = 0
     content: str | Content | None = None
@@ -169,7 +169,10 @@ class WrittenScenario:
             link=link,
             completion_rule=self.rule,
             qemu_version=self.qemu_version,
-            iterables=tuple(_iterable(item) for item in self.iterables),
+            iterables=tuple(
+                item if isinstance(item, HANDLERS) else read_iterable(item)
+                for item in self.iterables
+            ),
             name=self.name,
             description=self.description,
             seed=self.seed,
@@ -265,12 +268,6 @@ def _accelerator(written: str | Accelerator) -> Accelerator:
 def _capabilities(given: Iterable[str] | Mapping[str, bool], *, postcopy: bool) -> Capabilities:
     on = Capabilities.from_qmp(given) if isinstance(given, Mapping) else Capabilities(given)
     return Capabilities([*on, "postcopy-ram", "return-path"]) if postcopy else on
-
-
-def _iterable(item: IterableHandler | Mapping[str, Any]) -> IterableHandler:
-    if isinstance(item, IterableHandler):
-        return item
-    return record(IterableHandler, item, "iterable handler", ScenarioError)
 
 
 def _observe_s(

@@ -9,6 +9,7 @@ What comes out is what `migkit._engine.stream` does write by write.
 from libc.stdint cimport INT64_MAX, int64_t
 
 from migkit._engine.bitmap cimport take
+from migkit._engine.channels cimport scaled
 from migkit._engine.decisions cimport pass_time_over, rate_exceeded
 from migkit._engine.stream cimport RECORD_HEADER_BYTES, count_ram_bytes, put_pages
 from migkit._engine.timeline cimport next_moment
@@ -72,7 +73,7 @@ cdef void begin(World w, Burst *burst, int64_t page_ns, int64_t place_ns) noexce
     if w.link_bandwidth > 0:
         burst.service_ns = max(burst.service_ns,
                                <int64_t> WRITE_BYTES * 1_000_000_000 // w.link_bandwidth)
-    burst.room_ns = burst.service_ns * w.send_buffer_bytes // WRITE_BYTES
+    burst.room_ns = scaled(burst.service_ns, w.send_buffer_bytes, WRITE_BYTES)
     burst.horizon_ns = INT64_MAX if horizon < 0 else horizon
     burst.writes = 0
     burst.t = w.t

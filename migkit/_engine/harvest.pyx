@@ -24,6 +24,7 @@ def recording(World w not None, plan):
         "windows": columns("windows", w.windows),
         "faults": columns("faults", w.faults),
         "commands": columns("commands", w.commands),
+        "sections": columns("sections", w.sections),
         "events": events[np.argsort(events[:, 0], kind="stable")],
         "counters": counters(w),
         "handlers": ("ram", *(item["name"] for item in plan.iterables)),
@@ -84,6 +85,7 @@ cdef dict counters(World w):
         ),
         "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
         "package_bytes": w.package_bytes,
+        "vfio_transferred_bytes": sum(w.handlers[i].data for i in range(w.handler_count)),
         "handler_sent_bytes": tuple(w.handlers[i].sent for i in range(w.handler_count)),
     }
 

@@ -11,6 +11,7 @@ from migkit._engine.dirty_map cimport dirty_range, mark_all, take_marks
 from migkit._engine.incoming cimport Incoming, prepare
 from migkit._engine.packets cimport make_senders
 from migkit._engine.page_cache cimport make_page_cache
+from migkit._engine.handlers cimport take_handler
 from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
 from migkit._engine.writers import make_writer
 
@@ -92,6 +93,10 @@ cdef int take_incoming(World w, plan) except -1:
 cdef int take_options(World w, plan) except -1:
     """Copy rule, capabilities, parameters, link and machine."""
     w.rule_after = plan.rule_after
+    w.completes_all = plan.completes_all
+    w.acks.capability = plan.switchover_ack
+    w.acks.awaited = plan.awaits_ack
+    w.acks.needed = plan.acks_needed
     w.sides.images_locked = plan.images_locked
     w.sides.blindly = plan.restarts_blindly
     w.has_postcopy_device = plan.has_postcopy_device
@@ -232,13 +237,7 @@ cdef int take_handlers(World w, iterables) except -1:
         raise ValueError(f"{len(iterables)} iterables; at most {MAX_HANDLERS} fit: use fewer")
     w.handler_count = len(iterables)
     for index, item in enumerate(iterables):
-        w.handlers[index].section_id = item["section_id"]
-        w.handlers[index].name_bytes = len(item["name"].encode())
-        w.handlers[index].postcopiable = item["postcopiable"]
-        w.handlers[index].remaining = item["initial_bytes"]
-        w.handlers[index].chunk_bytes = item["chunk_bytes"]
-        w.handlers[index].byte_ps = item["byte_ps"]
-        w.handlers[index].sent = 0
+        take_handler(&w.handlers[index], item)
     return 0
 
 

@@ -1,20 +1,20 @@
 """The migration thread: passes, windows, decisions (migration/migration.c migration_thread)."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 
 from migkit._engine cimport (
     decisions, endings, execution, network, postcopy, preempt, savevm, switchover, timeline,
 )
-from migkit._engine.draws cimport counter, high_half
 from migkit._engine.incoming cimport lost
 from migkit._engine.guest cimport advance
 from migkit._engine.intake cimport make_world
+from migkit._engine.limiter cimport rate_limit, reset_window
 from migkit._engine.senders cimport open_channels, settle
 from migkit._engine.stream cimport over_budget, put
 from migkit._engine.sync cimport bitmap_sync, timer_sync
 from migkit._engine.types cimport (
     DECISION_COMPLETE, DECISION_POSTCOPY_START, EVENT_MIGRATE_PENDING_ESTIMATE,
-    EVENT_MIGRATE_PENDING_EXACT, EVENT_MIGRATE_TRANSFERRED, EVENT_MIGRATION_THREAD_LOW_PENDING,
+    EVENT_MIGRATE_PENDING_EXACT, EVENT_MIGRATION_THREAD_LOW_PENDING,
     EVENT_MIGRATION_THREAD_SETUP_COMPLETE, EVENT_SAVEVM_STATE_HEADER, EVENT_SAVEVM_STATE_SETUP,
     STATE_ACTIVE, STATE_CANCELLING, STATE_POSTCOPY_PAUSED, STATE_SETUP, SYNC_EXACT, SYNC_SETUP,
 )
@@ -82,6 +82,8 @@ cdef void setup(World w) noexcept nogil:
         savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
         savevm.ping(w, 1)
         w.first_pong_ns = max(w.t, w.drain_end) + network.round_trip_ns(w)
+        if w.acks.needed == 0:      # then the destination acks when the return path is opened
+            w.acks.acked_ns = w.first_pong_ns
     if w.postcopy_possible:
         savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if w.postcopy_ram else 0)
     if w.auto_converge:
@@ -131,17 +133,18 @@ cdef int64_t iteration_run(World w) noexcept nogil:
     cdef int64_t must, can, estimate, exact = -1, threshold, decision, started
     cdef int64_t transferred = w.transferred, normal = w.normal_pages, zero = w.zero_pages
     cdef int64_t state = w.state
-    cdef bint in_postcopy = w.in_postcopy()
+    cdef bint in_postcopy = w.in_postcopy(), able
     w.t += w.host.pass_ns
+    able = may_switch_over(w)
     started = w.t
-    savevm.pending(w, &must, &can)
+    savevm.pending(w, False, &must, &can)
     estimate = must + can
     w.emit(EVENT_MIGRATE_PENDING_ESTIMATE, estimate, must, can)
     if exact_wanted(w, estimate):
         pending_exact(w, &must, &can)
         exact = must + can
     threshold = w.threshold_size
-    decision = decide(w, must + can, must)
+    decision = decide(w, must + can, must, able)
     if in_postcopy:
         postcopy.leave_device_state(w, must + can)
     if decision == DECISION_POSTCOPY_START:
@@ -188,13 +191,17 @@ cdef void pending_exact(World w, int64_t *must, int64_t *can) noexcept nogil:
         w.exact_queries_in_postcopy += 1
     else:
         bitmap_sync(w, SYNC_EXACT)
-    savevm.pending(w, must, can)
+    savevm.pending(w, True, must, can)
     w.emit(EVENT_MIGRATE_PENDING_EXACT, must[0] + can[0], must[0], can[0])
 
 
-cdef int64_t decide(World w, int64_t pending, int64_t must) noexcept nogil:
+cdef bint may_switch_over(World w) noexcept nogil:
+    """Whether the destination has acknowledged the switchover, if that is waited for."""
+    return decisions.can_switchover(w.acks.awaited, w.vm_running, 0 <= w.acks.acked_ns <= w.t)
+
+
+cdef int64_t decide(World w, int64_t pending, int64_t must, bint able) noexcept nogil:
     """Complete, start postcopy or iterate, by the rule in force."""
-    cdef bint able = decisions.can_switchover(False, w.vm_running, False)
     if w.rule_after:
         return decisions.completion_after(w.in_postcopy(), pending, must, w.threshold_size, able,
                                           w.start_postcopy)
@@ -217,83 +224,3 @@ cdef void handle_error(World w) noexcept nogil:
             reset_window(w)
         return
     endings.fail(w)
-
-
-cdef void reset_window(World w) noexcept nogil:
-    """Start a new accounting window (update_iteration_initial_status)."""
-    w.iteration_start_ms = w.now_ms()
-    w.window_initial_bytes = w.transferred
-    w.window_initial_pages = w.pages_sent()
-
-
-cdef void rate_limit(World w) noexcept nogil:
-    """Close the window if it is over; sleep if its budget is used up (migration_rate_limit)."""
-    cdef int64_t sleep_ms
-    update_counters(w)
-    if not over_budget(w):
-        return
-    sleep_ms = decisions.rate_limit_sleep_ms(w.iteration_start_ms, w.now_ms())
-    if sleep_ms > 0:
-        sleep(w, sleep_ms * 1_000_000 + w.host.limiter_wake_ns + lateness(w))
-
-
-cdef int64_t lateness(World w) noexcept nogil:
-    """Draw how late this wake-up comes beyond the usual."""
-    cdef uint64_t number
-    if w.limiter_late_count == 0:
-        return 0
-    number = counter(w.noise_key, <uint64_t> w.wakes)
-    w.wakes += 1
-    return w.limiter_late[high_half(number, <uint64_t> w.limiter_late_count)]
-
-
-cdef void sleep(World w, int64_t duration_ns) noexcept nogil:
-    """Let the thread sleep; an observer who leaves meanwhile ends the run."""
-    cdef int64_t awake_ns = w.t + duration_ns
-    if w.t < w.timer_ns <= awake_ns:    # the main thread syncs meanwhile
-        w.t = w.timer_ns
-        timer_sync(w)
-    w.t = max(w.t, awake_ns)
-    if 0 <= w.observe_ns < w.t:
-        w.t = w.observe_ns
-
-
-cdef void update_counters(World w) noexcept nogil:
-    """Measure the window: bandwidth, threshold, rates (migration_update_counters)."""
-    cdef int64_t now = w.now_ms(), moved, spent, bandwidth
-    cdef int64_t available = w.parameters.avail_switchover_bandwidth
-    if not decisions.window_closes(now, w.iteration_start_ms):
-        return
-    preempt.serve(w)
-    settle(w)
-    moved = w.transferred - w.window_initial_bytes
-    spent = now - w.iteration_start_ms
-    bandwidth = <int64_t> decisions.window_bandwidth(moved, spent)
-    w.threshold_size = decisions.threshold_size(moved, spent, available,
-                                                w.parameters.downtime_limit_ms)
-    w.mbps = decisions.mbps(moved, spent)
-    w.pages_per_second = decisions.pages_per_second(
-        w.pages_sent() - w.window_initial_pages, spent
-    )
-    if decisions.expected_downtime_refreshed(w.dirty_pages_rate, moved):
-        w.expected_downtime_ms = decisions.expected_downtime_ms(
-            w.dirty_bytes_last_sync, moved, spent, available
-        )
-    w.rate_limit_start = w.transferred
-    reset_window(w)
-    w.emit(EVENT_MIGRATE_TRANSFERRED, moved, spent, bandwidth, available // 1000,
-           w.threshold_size)
-    record_window(w, moved, spent, bandwidth, available // 1000)
-
-
-cdef void record_window(
-    World w, int64_t moved, int64_t spent, int64_t bandwidth, int64_t available
-) noexcept nogil:
-    """Append a row to the windows."""
-    cdef int64_t *row = w.windows.new_row()
-    row[0] = w.t
-    row[1] = moved
-    row[2] = spent
-    row[3] = bandwidth
-    row[4] = available
-    row[5] = w.threshold_size

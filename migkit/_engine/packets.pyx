@@ -8,6 +8,7 @@ go in, times come out.
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from migkit._engine.channels cimport scaled
 from migkit._engine.draws cimport counter, high_half
 from migkit._engine.rates cimport scale
 
@@ -61,7 +62,7 @@ cdef void start(Senders *m, int index, int64_t at, bint first_touch, int64_t lin
     ch.drain_end = drained
     ch.written_ns = max(
         ch.runs_until_ns,
-        drained - (drained - before) * m.costs.send_buffer_bytes // max(count, 1))
+        drained - scaled(drained - before, m.costs.send_buffer_bytes, max(count, 1)))
     m.normal = m.zero = 0
     m.payload_millibytes = m.ending_bytes = m.compress_ns = m.decompress_ns = 0
     m.packet_num += 1

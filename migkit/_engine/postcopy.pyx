@@ -44,7 +44,9 @@ cdef void start(World w) noexcept nogil:
     if not switchover.switchover_start(w):
         endings.fail(w)
         return
-    savevm.complete_handlers(w, False)
+    if not w.postcopy_ram:
+        savevm.ram_section(w, savevm.BODY_RAM_COMPLETE)
+    savevm.complete_handlers(w, True)
     endings.checkpoint(w, CHECKPOINT_ITERABLE_SAVED)
     if w.postcopy_ram:
         bitmap_sync(w, SYNC_POSTCOPY)
@@ -118,7 +120,7 @@ cdef int64_t arrived_ns(World w) noexcept nogil:
 
 cdef void send_package(World w) noexcept nogil:
     """Build the package of device states in memory, then send it; both count as transferred."""
-    cdef int64_t blob = savevm.COMMAND_HEADER_BYTES + w.device_state_bytes
+    cdef int64_t blob = savevm.COMMAND_HEADER_BYTES + savevm.device_bytes(w)
     w.emit(EVENT_SAVEVM_COMMAND_SEND, savevm.POSTCOPY_LISTEN, 0)
     w.t += w.host.package_ns
     endings.checkpoint(w, CHECKPOINT_NON_ITERABLE_SAVED)

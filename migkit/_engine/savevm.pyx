@@ -2,14 +2,14 @@
 
 from libc.stdint cimport int64_t
 
-from migkit._engine cimport ram
+from migkit._engine cimport iterables, ram
 from migkit._engine.multifd cimport flush_and_sync
 from migkit._engine.stream cimport flush, over_budget, put
 from migkit._engine.types cimport (
     EVENT_SAVEVM_COMMAND_SEND, EVENT_SAVEVM_SECTION_END, EVENT_SAVEVM_SECTION_START,
     EVENT_SAVEVM_SEND_PING, PAGE_BYTES,
 )
-from migkit._engine.world cimport Handler, World
+from migkit._engine.world cimport World
 
 
 cdef void command(World w, int64_t number, int64_t payload) noexcept nogil:
@@ -32,7 +32,7 @@ cdef int64_t header_bytes(World w) noexcept nogil:
 
 cdef void setup_sections(World w) noexcept nogil:
     """Write a START section for every handler; RAM lists its blocks."""
-    cdef int64_t listed = 0
+    cdef int64_t listed = 0, body
     cdef int index
     for index in range(w.blocks):
         listed += 1 + w.block_name_bytes[index] + 8
@@ -42,23 +42,19 @@ cdef void setup_sections(World w) noexcept nogil:
     flush(w)
     put(w, SECTION_FOOTER_BYTES)
     for index in range(w.handler_count):
-        put(w, SECTION_START_BYTES + w.handlers[index].name_bytes + SECTION_FOOTER_BYTES)
+        body = iterables.setup_bytes(w, &w.handlers[index])
+        put(w, SECTION_START_BYTES + w.handlers[index].name_bytes + body + SECTION_FOOTER_BYTES)
 
 
-cdef void pending(World w, int64_t *must, int64_t *can) noexcept nogil:
+cdef void pending(World w, bint exact, int64_t *must, int64_t *can) noexcept nogil:
     """Tell the bytes left: those that must go in precopy and those that can go in postcopy."""
-    cdef int index
     must[0] = 0
     can[0] = 0
+    iterables.pending(w, exact, must, can)
     if w.postcopy_ram:
-        can[0] = w.dirty_pages * PAGE_BYTES
+        can[0] += w.dirty_pages * PAGE_BYTES
     else:
-        must[0] = w.dirty_pages * PAGE_BYTES
-    for index in range(w.handler_count):
-        if w.handlers[index].postcopiable:
-            can[0] += w.handlers[index].remaining
-        else:
-            must[0] += w.handlers[index].remaining
+        must[0] += w.dirty_pages * PAGE_BYTES
 
 
 cdef void iterate(World w) noexcept nogil:
@@ -66,11 +62,12 @@ cdef void iterate(World w) noexcept nogil:
     cdef int index
     if over_budget(w):
         return
-    ram_section(w, BODY_RAM_ITERATE)
+    if w.postcopy_ram or not w.in_postcopy():
+        ram_section(w, BODY_RAM_ITERATE)
     for index in range(w.handler_count):
         if over_budget(w):
             return
-        if not w.in_postcopy() or w.handlers[index].postcopiable:
+        if iterables.iterates(w, &w.handlers[index]):
             section(w, index + 1, w.handlers[index].section_id, BODY_CHUNK)
 
 
@@ -81,13 +78,25 @@ cdef void ram_section(World w, Body body) noexcept nogil:
 
 cdef void section(World w, int index, int64_t section_id, Body body) noexcept nogil:
     """Frame what a handler writes."""
-    cdef int64_t result
+    cdef int64_t result, began = w.t, before = w.transferred + w.pending_bytes
     w.emit(EVENT_SAVEVM_SECTION_START, index, section_id)
     w.t += w.host.section_ns
     put(w, SECTION_HEADER_BYTES)
     result = write_body(w, index, body)
     w.emit(EVENT_SAVEVM_SECTION_END, index, section_id, result)
     put(w, SECTION_FOOTER_BYTES)
+    if w.handler_count > 0:
+        record_section(w, began, index, w.transferred + w.pending_bytes - before)
+
+
+cdef void record_section(World w, int64_t began, int index, int64_t count) noexcept nogil:
+    """Append a row to the sections."""
+    cdef int64_t *row = w.sections.new_row()
+    row[0] = began
+    row[1] = w.t
+    row[2] = w.iterations.rows
+    row[3] = index
+    row[4] = count
 
 
 cdef int64_t write_body(World w, int index, Body body) noexcept nogil:
@@ -103,24 +112,32 @@ cdef int64_t write_body(World w, int index, Body body) noexcept nogil:
         flush(w)
         return 1
     if body == BODY_CHUNK:
-        return send_bytes(w, &w.handlers[index - 1], min(w.handlers[index - 1].chunk_bytes,
-                                                         w.handlers[index - 1].remaining))
-    return send_bytes(w, &w.handlers[index - 1], w.handlers[index - 1].remaining)
+        return iterables.iterate(w, &w.handlers[index - 1])
+    return iterables.complete(w, &w.handlers[index - 1])
 
 
-cdef int64_t send_bytes(World w, Handler *handler, int64_t count) noexcept nogil:
-    """Write some of a handler's data; return 1 when it has no more."""
-    w.t += count * handler.byte_ps // 1000
-    put(w, count)
-    flush(w)
-    handler.remaining -= count
-    handler.sent += count
-    return 1 if handler.remaining == 0 else 0
+cdef void complete_handlers(World w, bint in_switch) noexcept nogil:
+    """Write the END sections of the handlers that are not RAM.
+
+    In the switch to postcopy only those that cannot send later.
+    """
+    cdef int index
+    cdef bint wanted
+    for index in range(w.handler_count):
+        wanted = not w.handlers[index].postcopiable if in_switch else True
+        if w.in_postcopy():
+            wanted = iterables.completes(w, &w.handlers[index])
+        if wanted:
+            section(w, index + 1, w.handlers[index].section_id, BODY_REST)
 
 
-cdef void complete_handlers(World w, bint postcopiable_too) noexcept nogil:
-    """Write the END sections of the handlers that are not RAM."""
+cdef int64_t device_bytes(World w) noexcept nogil:
+    """Return the size of all device sections, those with VFIO devices' config spaces too."""
+    cdef int64_t count = w.device_state_bytes, config
     cdef int index
     for index in range(w.handler_count):
-        if not w.handlers[index].postcopiable or postcopiable_too:
-            section(w, index + 1, w.handlers[index].section_id, BODY_REST)
+        config = iterables.config_bytes(&w.handlers[index])
+        if config > 0:
+            count += SECTION_START_BYTES + w.handlers[index].name_bytes + SECTION_FOOTER_BYTES
+            count += config
+    return count

@@ -7,6 +7,7 @@ from migkit._engine.world cimport World
 cdef enum:
     BUFFER_BYTES = 32768
     VECTOR_ENTRIES = 64
+    ACK_BYTES = 4
     RECORD_HEADER_BYTES = 8
 
 cdef void put(World w, int64_t count) noexcept nogil

@@ -6,7 +6,7 @@ equal records at once, up to the next write, with the same outcome.
 
 from libc.stdint cimport int64_t
 
-from migkit._engine.channels cimport CHANNEL_MAIN, scaled
+from migkit._engine.channels cimport CHANNEL_BACK, CHANNEL_MAIN, scaled
 from migkit._engine.decisions cimport rate_exceeded
 from migkit._engine.destination cimport acknowledge, note_write
 from migkit._engine.network cimport arrival
@@ -117,7 +117,21 @@ cdef void write(World w, int64_t count, int64_t service_ns) noexcept nogil:
     w.transferred += count
     if w.incoming.batch > 0:
         note_write(w, arrival(w, CHANNEL_MAIN, drain_end, count), service_ns)
+    if w.acks.tags > 0:
+        approve_switchover(w, drain_end, count)
     acknowledge(w)
+
+
+cdef void approve_switchover(World w, int64_t sent, int64_t count) noexcept nogil:
+    """Let the destination hear that devices' initial data have come; the last makes it ack.
+
+    migration/savevm.c (loadvm_approve_switchover), return path message SWITCHOVER_ACK.
+    """
+    w.acks.needed -= w.acks.tags
+    w.acks.tags = 0
+    if w.acks.needed == 0:
+        sent = arrival(w, CHANNEL_MAIN, sent, count)
+        w.acks.acked_ns = arrival(w, CHANNEL_BACK, sent, ACK_BYTES)
 
 
 cdef int64_t accepted_ns(

@@ -79,10 +79,10 @@ cdef void complete_precopy(World w) noexcept nogil:
         fail(w)
         return
     savevm.ram_section(w, savevm.BODY_RAM_COMPLETE)
-    savevm.complete_handlers(w, True)
+    savevm.complete_handlers(w, False)
     checkpoint(w, CHECKPOINT_ITERABLE_SAVED)
     w.t += w.host.device_state_ns
-    put(w, w.device_state_bytes + 1 + w.vmdesc_bytes)
+    put(w, savevm.device_bytes(w) + 1 + w.vmdesc_bytes)
     flush(w)
     checkpoint(w, CHECKPOINT_NON_ITERABLE_SAVED)
     if w.error:
@@ -105,7 +105,7 @@ cdef void complete_postcopy(World w) noexcept nogil:
     w.emit(EVENT_MIGRATION_COMPLETION_POSTCOPY_END)
     take_lock(w)
     savevm.ram_section(w, savevm.BODY_RAM_COMPLETE)
-    savevm.complete_handlers(w, True)
+    savevm.complete_handlers(w, False)
     put(w, 1)
     flush(w)
     release_lock(w)

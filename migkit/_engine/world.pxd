@@ -11,6 +11,7 @@ from migkit._engine.channels cimport Channels
 from migkit._engine.incoming cimport Incoming
 from migkit._engine.dirty_log cimport DirtyLog
 from migkit._engine.page_cache cimport PageCache
+from migkit._engine.handlers cimport Acks, Handler
 from migkit._engine.recorder cimport Table
 from migkit._engine.sides cimport Sides
 from migkit._engine.types cimport EVENT_COUNT
@@ -64,16 +65,6 @@ cdef struct Parameters:
     int64_t avail_switchover_bandwidth
 
 
-cdef struct Handler:        # an iterable that is not RAM
-    int64_t section_id
-    int64_t name_bytes
-    bint postcopiable
-    int64_t remaining
-    int64_t chunk_bytes
-    int64_t byte_ps
-    int64_t sent
-
-
 cdef struct DirtyLimit:     # capability dirty-limit
     bint possible, in_service
     int64_t quota, period_ms
@@ -121,6 +112,8 @@ cdef class World:
     cdef int64_t block_start[MAX_BLOCKS + 1]
     cdef int64_t block_name_bytes[MAX_BLOCKS]
     cdef Handler handlers[MAX_HANDLERS]
+    cdef Acks acks
+    cdef bint completes_all         # no handler is left out when postcopy ends (since 10.1)
     cdef TimelineItem *timeline
     cdef int timeline_count
     cdef int64_t *always_dirty
@@ -184,7 +177,7 @@ cdef class World:
     cdef Senders *multifd          # NULL without the capability
     # recording
     cdef int64_t event_ns[EVENT_COUNT]
-    cdef Table events, iterations, rounds, windows, faults, commands
+    cdef Table events, iterations, rounds, windows, faults, commands, sections
 
     # Pages sent, those among them that were found unchanged (ram_get_total_transferred_pages).
     cdef inline int64_t pages_sent(self) noexcept nogil:

@@ -8,6 +8,7 @@ from migkit._engine.packets cimport free_senders
 from migkit._engine.dirty_map cimport free_marks
 from migkit._engine.incoming cimport discard
 from migkit._engine.dirty_log cimport free_log
+from migkit._engine.handlers cimport free_handler
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport (
     EVENT_COUNT, EVENT_MIGRATE_SET_STATE, MAX_ARGUMENTS,
@@ -41,10 +42,13 @@ cdef class World:
         self.windows = Table(6)
         self.faults = Table(6)
         self.commands = Table(4)
+        self.sections = Table(5)
+        self.acks.acked_ns = -1
         for event in range(EVENT_COUNT):
             self.event_ns[event] = -1
 
     def __dealloc__(self):
+        cdef int handler
         free_marks(&self.dirty_map)
         free_marks(&self.log_map)
         free_log(&self.dirty_log)
@@ -53,6 +57,8 @@ cdef class World:
         free(self.log)
         free(self.missing)
         free(self.timeline)
+        for handler in range(self.handler_count):
+            free_handler(&self.handlers[handler])
         free(self.always_dirty)
         free(self.limiter_late)
         discard(&self.incoming)

@@ -16,12 +16,10 @@ from migkit.oracle import (
     timeline,
 )
 from migkit.oracle.codes import Decision, Event, State, SyncReason
-from migkit.oracle.draws import counter
+from migkit.oracle.limiter import rate_limit, reset_window
 from migkit.oracle.stream import put, rate_exceeded
 from migkit.oracle.sync import bitmap_sync, timer_sync
 from migkit.oracle.world import World
-
-WINDOW_MS = 100
 
 
 def setup(w: World) -> None:
@@ -47,6 +45,8 @@ def setup(w: World) -> None:
         savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
         savevm.ping(w, 1)
         w.first_pong_ns = max(w.t, w.drain_end) + network.round_trip_ns(w)
+        if w.acks_needed == 0:  # then the destination acks when the return path is opened
+            w.acked_ns = w.first_pong_ns
     if plan.postcopy_possible:
         savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if plan.postcopy_ram else 0)
     if plan.auto_converge:
@@ -94,6 +94,7 @@ def iteration_run(w: World) -> Decision:
     """One pass: how much is left, what follows from it, and if nothing does, send."""
     w.t += w.plan.host.pass_ns
     started, before = w.t, (w.transferred, w.normal_pages, w.zero_pages)
+    able = may_switch_over(w)
     must, can = savevm.pending(w)
     estimate, exact = must + can, -1
     in_postcopy, state = w.in_postcopy, w.state
@@ -102,7 +103,7 @@ def iteration_run(w: World) -> Decision:
         must, can = pending_exact(w)
         exact = must + can
     threshold = w.threshold_size
-    decision = decide(w, must + can, must)
+    decision = decide(w, must + can, must, able)
     if in_postcopy:
         postcopy.leave_device_state(w, must + can)
     if decision == Decision.POSTCOPY_START:
@@ -143,15 +144,19 @@ def pending_exact(w: World) -> tuple[int, int]:
         w.exact_queries_in_postcopy += 1
     else:
         bitmap_sync(w, SyncReason.EXACT)
-    must, can = savevm.pending(w)
+    must, can = savevm.pending(w, exact=True)
     w.emit(Event.MIGRATE_PENDING_EXACT, must + can, must, can)
     return must, can
 
 
-def decide(w: World, pending: int, must: int) -> Decision:
+def may_switch_over(w: World) -> bool:
+    """Whether the destination has acknowledged the switchover, if that is waited for."""
+    return decisions.can_switchover(w.plan.awaits_ack, w.vm_running, 0 <= w.acked_ns <= w.t)
+
+
+def decide(w: World, pending: int, must: int, able: bool) -> Decision:
     """Complete, start postcopy or iterate, by the rule in force."""
     rule = decisions.completion_after if w.plan.rule_after else decisions.completion_before
-    able = decisions.can_switchover(False, w.vm_running, False)
     return Decision(rule(w.in_postcopy, pending, must, w.threshold_size, able, w.start_postcopy))
 
 
@@ -170,69 +175,3 @@ def handle_error(w: World) -> None:
             reset_window(w)
         return
     endings.fail(w)
-
-
-def reset_window(w: World) -> None:
-    """Start a new accounting window (update_iteration_initial_status)."""
-    w.iteration_start_ms = w.now_ms()
-    w.window_initial_bytes = w.transferred
-    w.window_initial_pages = w.pages_sent
-
-
-def rate_limit(w: World) -> None:
-    """Close the window if it is over; sleep if its budget is used up (migration_rate_limit)."""
-    update_counters(w)
-    if not rate_exceeded(w):
-        return
-    sleep_ms = decisions.rate_limit_sleep_ms(w.iteration_start_ms, w.now_ms())
-    if sleep_ms > 0:
-        sleep(w, sleep_ms * 1_000_000 + w.plan.host.limiter_wake_ns + lateness(w))
-
-
-def lateness(w: World) -> int:
-    """Draw how late this wake-up comes beyond the usual."""
-    late = w.plan.limiter_late_ns
-    if not late:
-        return 0
-    number = counter(w.plan.noise_key, w.wakes)
-    w.wakes += 1
-    return late[number * len(late) >> 64]
-
-
-def sleep(w: World, duration_ns: int) -> None:
-    """Let the thread sleep; an observer who leaves meanwhile ends the run."""
-    awake_ns = w.t + duration_ns
-    if w.t < w.timer_ns <= awake_ns:  # the main thread syncs meanwhile
-        w.t = w.timer_ns
-        timer_sync(w)
-    w.t = max(w.t, awake_ns)
-    if 0 <= w.plan.observe_ns < w.t:
-        w.t = w.plan.observe_ns
-
-
-def update_counters(w: World) -> None:
-    """Measure the window: bandwidth, threshold, rates (migration_update_counters)."""
-    now = w.now_ms()
-    if not decisions.window_closes(now, w.iteration_start_ms):
-        return
-    preempt.serve(w)
-    senders.settle(w)
-    moved = w.transferred - w.window_initial_bytes
-    spent = now - w.iteration_start_ms
-    available = w.parameters["avail-switchover-bandwidth"]
-    bandwidth = int(decisions.window_bandwidth(moved, spent))
-    w.threshold_size = decisions.threshold_size(
-        moved, spent, available, w.parameters["downtime-limit"]
-    )
-    w.mbps = decisions.mbps(moved, spent)
-    pages = w.pages_sent - w.window_initial_pages
-    w.pages_per_second = decisions.pages_per_second(pages, spent)
-    if decisions.expected_downtime_refreshed(w.dirty_pages_rate, moved):
-        w.expected_downtime_ms = decisions.expected_downtime_ms(
-            w.dirty_bytes_last_sync, moved, spent, available
-        )
-    w.rate_limit_start = w.transferred
-    reset_window(w)
-    row = (moved, spent, bandwidth, available // 1000, w.threshold_size)
-    w.emit(Event.MIGRATE_TRANSFERRED, *row)
-    w.tables["windows"].append((w.t, *row))

@@ -9,6 +9,7 @@ from migkit.oracle import (
     multifd,
     network,
     preempt,
+    ram,
     savevm,
     switchover,
     timeline,
@@ -40,7 +41,9 @@ def start(w: World) -> None:
     if not switchover.switchover_start(w):
         endings.fail(w)
         return
-    savevm.complete_handlers(w, postcopiable_too=False)
+    if not w.plan.postcopy_ram:
+        savevm.section(w, 0, savevm.RAM_SECTION_ID, ram.complete)
+    savevm.complete_handlers(w, in_switch=True)
     endings.checkpoint(w, Checkpoint.ITERABLE_SAVED)
     if w.plan.postcopy_ram:
         bitmap_sync(w, SyncReason.POSTCOPY)
@@ -110,7 +113,7 @@ def send_package(w: World) -> None:
     """Build the package of device states in memory, then send it; both count as transferred."""
     blob = 0
     w.emit(Event.SAVEVM_COMMAND_SEND, savevm.POSTCOPY_LISTEN, 0)
-    blob += savevm.COMMAND_HEADER_BYTES + w.plan.device_state_bytes
+    blob += savevm.COMMAND_HEADER_BYTES + savevm.device_bytes(w)
     w.t += w.plan.host.package_ns
     endings.checkpoint(w, Checkpoint.NON_ITERABLE_SAVED)
     for value in package_pings(w):

@@ -79,7 +79,8 @@ def counters(w: World) -> dict[str, Any]:
         "dirty_limit_ring_full_time_us": dirty_limit.ring_full_time_us(w),
         "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
         "package_bytes": w.package_bytes,
-        "handler_sent_bytes": tuple(h.get("sent", 0) for h in w.handlers),
+        "vfio_transferred_bytes": sum(h["data"] for h in w.handlers),
+        "handler_sent_bytes": tuple(h["sent"] for h in w.handlers),
     }
 
 

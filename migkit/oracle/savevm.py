@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from migkit.oracle import multifd, ram
+from migkit.oracle import iterables, multifd, ram
 from migkit.oracle.codes import Event
 from migkit.oracle.stream import flush, put, rate_exceeded
 from migkit.oracle.world import PAGE_BYTES, World
@@ -47,23 +47,17 @@ def setup_sections(w: World) -> None:
     put(w, ram.END_OF_SECTION_BYTES)
     flush(w)
     put(w, SECTION_FOOTER_BYTES)
-    for handler in w.handlers:
-        put(w, SECTION_START_BYTES + len(handler["name"].encode()) + SECTION_FOOTER_BYTES)
+    for h in w.handlers:
+        body = iterables.setup_bytes(w, h)
+        name = len(h["name"].encode())
+        put(w, SECTION_START_BYTES + name + body + SECTION_FOOTER_BYTES)
 
 
-def pending(w: World) -> tuple[int, int]:
+def pending(w: World, exact: bool = False) -> tuple[int, int]:
     """Return the bytes left: (must go in precopy, can go in postcopy)."""
-    must, can = 0, 0
-    if w.plan.postcopy_ram:
-        can = w.dirty_pages * PAGE_BYTES
-    else:
-        must = w.dirty_pages * PAGE_BYTES
-    for handler in w.handlers:
-        if handler["postcopiable"]:
-            can += handler["remaining"]
-        else:
-            must += handler["remaining"]
-    return must, can
+    must, can = iterables.pending(w, exact)
+    dirty = w.dirty_pages * PAGE_BYTES
+    return (must, can + dirty) if w.plan.postcopy_ram else (must + dirty, can)
 
 
 def iterate(w: World) -> None:
@@ -72,44 +66,47 @@ def iterate(w: World) -> None:
         if rate_exceeded(w):
             return
         if index < 0:
-            section(w, 0, RAM_SECTION_ID, ram.iterate)
-        elif not w.in_postcopy or w.handlers[index]["postcopiable"]:
-            handler = w.handlers[index]
-            section(w, index + 1, handler["section_id"], partial(send_chunk, handler))
+            if w.plan.postcopy_ram or not w.in_postcopy:
+                section(w, 0, RAM_SECTION_ID, ram.iterate)
+        elif iterables.iterates(w, w.handlers[index]):
+            h = w.handlers[index]
+            section(w, index + 1, h["section_id"], partial(iterables.iterate, h=h))
 
 
 def section(w: World, index: int, section_id: int, body: Callable[[World], int | None]) -> None:
     """Frame what a handler writes."""
     w.emit(Event.SAVEVM_SECTION_START, index, section_id)
+    began, before = w.t, w.transferred + w.pending_bytes
     w.t += w.plan.host.section_ns
     put(w, SECTION_HEADER_BYTES)
     result = body(w) or 0
     w.emit(Event.SAVEVM_SECTION_END, index, section_id, result)
     put(w, SECTION_FOOTER_BYTES)
+    if w.handlers:
+        count = w.transferred + w.pending_bytes - before
+        w.tables["sections"].append((began, w.t, len(w.tables["iterations"]), index, count))
 
 
-def send_chunk(handler: dict, w: World) -> int:
-    """Send up to one chunk of a handler that is not RAM."""
-    return send_bytes(w, handler, min(handler["chunk_bytes"], handler["remaining"]))
+def complete_handlers(w: World, *, in_switch: bool = False) -> None:
+    """Write the END sections of the handlers that are not RAM.
+
+    In the switch to postcopy only those that cannot send later.
+    """
+    for index, h in enumerate(w.handlers):
+        wanted = not h["postcopiable"] if in_switch else True
+        if w.in_postcopy:
+            wanted = iterables.completes(w, h)
+        if wanted:
+            section(w, index + 1, h["section_id"], partial(iterables.complete, h=h))
 
 
-def send_rest(handler: dict, w: World) -> int:
-    """Send all that a handler has left (its save_complete hook)."""
-    return send_bytes(w, handler, handler["remaining"])
+def device_bytes(w: World) -> int:
+    """Return the size of all device sections."""
+    return w.plan.device_state_bytes + sum(config_section_bytes(h) for h in w.handlers)
 
 
-def send_bytes(w: World, handler: dict, count: int) -> int:
-    """Write `count` bytes of a handler's data; return 1 when it has no more."""
-    w.t += count * handler["byte_ps"] // 1000
-    put(w, count)
-    flush(w)
-    handler["remaining"] -= count
-    handler["sent"] = handler.get("sent", 0) + count
-    return int(handler["remaining"] == 0)
-
-
-def complete_handlers(w: World, postcopiable_too: bool) -> None:
-    """Write the END sections of the handlers that are not RAM."""
-    for index, handler in enumerate(w.handlers):
-        if not handler["postcopiable"] or postcopiable_too:
-            section(w, index + 1, handler["section_id"], partial(send_rest, handler))
+def config_section_bytes(h: dict) -> int:
+    """Return the size of the section with a VFIO device's config space, 0 for other handlers."""
+    config = iterables.config_bytes(h)
+    frame = SECTION_START_BYTES + len(h["name"].encode()) + SECTION_FOOTER_BYTES
+    return frame + config if config else 0

@@ -13,6 +13,7 @@ from migkit.oracle.world import PAGE_BYTES, World
 
 BUFFER_BYTES = 32768
 VECTOR_ENTRIES = 64
+ACK_BYTES = 4
 
 
 def put(w: World, count: int) -> None:
@@ -75,7 +76,21 @@ def write(w: World, count: int, service_ns: int, pages: list[int]) -> None:
     if pages:
         at = arrival(w, Channel.MAIN, drain_end, count)
         destination.note_write(w, pages, at, service_ns)
+    if w.ack_tags:
+        approve_switchover(w, drain_end, count)
     destination.acknowledge(w)
+
+
+def approve_switchover(w: World, sent: int, count: int) -> None:
+    """Let the destination hear that devices' initial data have come; the last makes it ack.
+
+    migration/savevm.c (loadvm_approve_switchover), return path message SWITCHOVER_ACK.
+    """
+    w.acks_needed -= w.ack_tags
+    w.ack_tags = 0
+    if w.acks_needed == 0:
+        there = arrival(w, Channel.MAIN, sent, count)
+        w.acked_ns = arrival(w, Channel.BACK, there, ACK_BYTES)
 
 
 def accepted_ns(w: World, drain_end: int, service_ns: int, count: int) -> int:

@@ -65,11 +65,11 @@ def complete_precopy(w: World) -> None:
         fail(w)
         return
     savevm.section(w, 0, savevm.RAM_SECTION_ID, ram.complete)
-    savevm.complete_handlers(w, postcopiable_too=True)
+    savevm.complete_handlers(w)
     checkpoint(w, Checkpoint.ITERABLE_SAVED)
     machine = w.plan
     w.t += w.plan.host.device_state_ns
-    put(w, machine.device_state_bytes + 1 + machine.vmdesc_bytes)
+    put(w, savevm.device_bytes(w) + 1 + machine.vmdesc_bytes)
     flush(w)
     checkpoint(w, Checkpoint.NON_ITERABLE_SAVED)
     if w.error:
@@ -93,7 +93,7 @@ def complete_postcopy(w: World) -> None:
     take_lock(w)
     w.complete_entry_ns = w.t
     savevm.section(w, 0, savevm.RAM_SECTION_ID, ram.complete)
-    savevm.complete_handlers(w, postcopiable_too=True)
+    savevm.complete_handlers(w)
     put(w, 1)
     flush(w)
     release_lock(w)

@@ -12,6 +12,7 @@ from migkit.oracle.codes import Event, RunState, State
 from migkit.oracle.content import PageContent
 from migkit.oracle.dirty_limit import NEVER, DirtyLimit
 from migkit.oracle.dirty_log import DirtyLog
+from migkit.oracle.handlers import make_handlers
 from migkit.oracle.incoming import Incoming
 from migkit.oracle.packets import Senders
 from migkit.oracle.page_cache import PageCache
@@ -46,7 +47,10 @@ class World:
         self._init_guest()
         self._init_destination()
         self.multifd: Any = None if plan.multifd is None else Senders(plan.multifd)
-        self.handlers = [dict(it, remaining=it["initial_bytes"]) for it in plan.iterables]
+        self.handlers = make_handlers(plan.iterables)
+        self.acks_needed = plan.acks_needed  # devices that have not said they may switch over
+        self.ack_tags = 0  # such words in the buffer
+        self.acked_ns = -1  # when the source knows that all have
         self.timeline = list(plan.timeline)
         self.fired: set[int] = set()  # items of the timeline that are done
         self.event_ns: dict[int, int] = {}  # when each event was last recorded

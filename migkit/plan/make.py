@@ -10,6 +10,7 @@ from migkit.errors import NotSimulatedError
 from migkit.plan.content import plan_content
 from migkit.plan.dirty_log import dirty_limit_plan, dirty_log_plan
 from migkit.plan.draw import drawn
+from migkit.plan.handlers import acks_needed, handler_fields, type_version
 from migkit.plan.multifd import multifd_plan
 from migkit.plan.network import Network, link_changes
 from migkit.plan.postcopy import PostcopyPlan
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["make_plan"]
 
 _INT64_MAX = 2**63 - 1
-_FIRST_SECTION_AFTER_RAM = 2
 _LINK_CHANGE = COMMANDS.index("link-change")
 
 
@@ -73,10 +73,7 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
         **_parameter_fields(scenario),
         xbzrle=plan_xbzrle(scenario),
         timeline=_timeline(scenario.timeline, scenario.link),
-        iterables=tuple(
-            {**dataclasses.asdict(handler), "section_id": _FIRST_SECTION_AFTER_RAM + index}
-            for index, handler in enumerate(scenario.iterables)
-        ),
+        iterables=handler_fields(scenario.iterables),
         observe_ns=-1 if scenario.observe_for_s is None else to_ns(scenario.observe_for_s),
         link_bandwidth_bytes_per_s=scenario.link.carries,
         recovery_link_bandwidth_bytes_per_s=scenario.link.carries_after_recovery,
@@ -144,6 +141,7 @@ def _capability_fields(scenario: Scenario) -> dict[str, Any]:
     after = scenario.completion_rule == "after"
     version = version_numbers(scenario.qemu_version)
     preempt = "postcopy-preempt" in on
+    devices = acks_needed(scenario)
     postcopy_possible = "postcopy-ram" in on or "dirty-bitmaps" in on
     return {
         "rule_after": after,
@@ -156,6 +154,10 @@ def _capability_fields(scenario: Scenario) -> dict[str, Any]:
         "pause_before_switchover": "pause-before-switchover" in on,
         "auto_converge": "auto-converge" in on,
         "images_locked": scenario.images_locked,
+        "switchover_ack": "switchover-ack" in on,
+        "awaits_ack": "switchover-ack" in on and (devices > 0 or type_version(scenario) < (11, 1)),
+        "acks_needed": devices,
+        "completes_all": version >= (10, 1),
         "restarts_blindly": version < (10, 1),
     }
 

@@ -67,6 +67,11 @@ class Plan:
     images_locked, restarts_blindly : bool
         Whether the guest's images are locked by who uses them; whether a source restarts without
         a look at that (up to 10.0).
+    switchover_ack, awaits_ack, acks_needed : bool, bool, int
+        Capability; whether the source waits for the destination's ack; devices that have to ask
+        for it first.
+    completes_all : bool
+        Whether postcopy ends with the END sections of all handlers (since 10.1).
     max_bandwidth_bytes_per_s, max_postcopy_bandwidth_bytes_per_s : int
         Limits; 0 is unlimited.
     avail_switchover_bandwidth_bytes_per_s : int
@@ -80,8 +85,7 @@ class Plan:
         or -1), ``after_ns``, ``command`` (code), ``arguments``, ``asked_state``
         (code), ``to_destination`` (bool).
     iterables : tuple of dict
-        ``name``, ``section_id``, ``initial_bytes``, ``chunk_bytes``, ``postcopiable``,
-        ``byte_ps``.
+        See `migkit.plan.handlers`: kind, name, section and what the kind needs.
     observe_ns : int
         When observation ends; -1: with the migration.
     link_bandwidth_bytes_per_s, recovery_link_bandwidth_bytes_per_s : int
@@ -127,6 +131,10 @@ class Plan:
     pause_before_switchover: bool
     images_locked: bool
     restarts_blindly: bool
+    switchover_ack: bool
+    awaits_ack: bool
+    acks_needed: int
+    completes_all: bool
     auto_converge: bool
     max_bandwidth_bytes_per_s: int
     max_postcopy_bandwidth_bytes_per_s: int

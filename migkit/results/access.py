@@ -62,6 +62,11 @@ class Frames:
         return self._frame("commands")
 
     @property
+    def sections(self) -> pd.DataFrame:
+        """One row a section, where other handlers take part: `migkit.schema.SECTIONS`."""
+        return self._frame("sections")
+
+    @property
     def counters(self) -> Mapping[str, Any]:
         """Numbers of the last query-migrate and what else is known of the end."""
         return {}

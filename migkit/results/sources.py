@@ -78,7 +78,7 @@ class LogSource:
             return events_frame(self.logs)
         if name == "faults":
             return faults_frame(source, dest)
-        if source is None or name == "commands":  # no log tells of the commands
+        if source is None or name in ("commands", "sections"):  # no log tells of these
             return typed_frame({}, FRAMES[name])
         derive = {"iterations": passes_frame, "rounds": rounds_frame, "windows": windows_frame}
         return derive[name](source)
@@ -111,6 +111,9 @@ class RecordingSource:
         table = self.recording[name]
         if name == "faults":
             table = {**table, **self._places(table["page"])}
+        if name == "sections":
+            handlers = self.recording["handlers"]
+            table = {**table, "handler": [handlers[code] for code in table["handler"].tolist()]}
         return typed_frame(table, FRAMES[name], missing=-1)
 
     def _places(self, pages: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from .columns import EVENT_FRAME, FAULTS, FRAMES, ITERATIONS, MARGINS, ROUNDS, W
 from .events import EVENT_CODES, EVENTS, MAX_ARGUMENTS, Argument, Event
 from .recording import RECORDING
 from .summary import SUMMARY, SummaryField
-from .switchover_columns import COMMAND_FRAME
+from .switchover_columns import COMMAND_FRAME, SECTIONS
 
 __all__ = [
     "CHECKPOINTS",
@@ -42,6 +42,7 @@ __all__ = [
     "REPLIES",
     "ROUNDS",
     "RUN_STATES",
+    "SECTIONS",
     "STATES",
     "SUMMARY",
     "SYNC_REASONS",

@@ -10,7 +10,7 @@ from typing import Final
 
 from .codes import DECISIONS, OTHER_STATES, STATES, SYNC_REASONS
 from .column import Column, time_column
-from .switchover_columns import COMMAND_FRAME
+from .switchover_columns import COMMAND_FRAME, SECTIONS
 
 _ALL_STATES = (*STATES, *OTHER_STATES)
 _RAM = "migration/ram.c"
@@ -258,5 +258,6 @@ FRAMES: Final = {
     "faults": FAULTS,
     "events": EVENT_FRAME,
     "commands": COMMAND_FRAME,
+    "sections": SECTIONS,
 }
 """Name of a frame to its columns."""

@@ -45,6 +45,7 @@ RECORDING: Final = {
         "threshold_size_bytes",
     ),
     "commands": ("t_ns", "command", "to_destination", "reply"),
+    "sections": ("t_ns", "end_ns", "pass", "handler", "bytes"),
     "faults": ("page", "fault_ns", "request_ns", "sent_ns", "placed_ns", "vcpu"),
 }
-"""Table to columns: a row a pass, a dirty-bitmap sync, a window, a command, a page fault."""
+"""Table to columns: a row a pass, a dirty-bitmap sync, a window, a command, a section, a fault."""

@@ -130,6 +130,15 @@ SUMMARY: Final = (
     _xbzrle("encoding-rate", "", "pages over records in bytes, of the last period", "float"),
     _xbzrle("overflow", "pages", "pages whose delta was larger than the page"),
     SummaryField(
+        ("vfio", "transferred"),
+        "vfio_transferred_bytes",
+        "int",
+        "bytes",
+        "state of VFIO devices sent",
+        _WITH_RAM,
+        when_nonzero=True,
+    ),
+    SummaryField(
         ("cpu-throttle-percentage",),
         "cpu_throttle_percentage",
         "int",

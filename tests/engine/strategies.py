@@ -10,7 +10,7 @@ from migkit.capabilities import Capabilities
 from migkit.content import Content
 from migkit.guest import Guest
 from migkit.host import HostProfile
-from migkit.iterables import IterableHandler
+from migkit.iterables import VfioDevice
 from migkit.noise import Noise
 from migkit.parameters import MigrationParameters
 from migkit.plan import Plan, make_plan
@@ -20,6 +20,7 @@ from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform
 from migkit.writes import Writes
 from tests.engine.content_strategies import cache_sizes, contents, writes
+from tests.engine.iterable_strategies import handlers
 from tests.engine.link_strategies import contentions, links
 from tests.engine.logging_strategies import accelerators, limits, logging_costs
 from tests.engine.mishap_strategies import mishaps
@@ -153,11 +154,18 @@ def plans(draw: st.DrawFn) -> Plan:
         *(["pause-before-switchover"] if pause else []),
         *(["return-path"] if draw(st.booleans()) else []),
         *(multifd.capabilities or draw(st.sampled_from(((), ("xbzrle",))))),
+        *multifd.capabilities,
+        *(["dirty-bitmaps"] if draw(st.integers(0, 2)) == 0 else []),
     ]
     accelerator = draw(accelerators())
     limited = draw(st.booleans()) and accelerator.log_mode == "dirty-ring"
     slowed = draw(st.sampled_from(("auto-converge", None)))
     names += ["dirty-limit"] if limited else [slowed] if slowed else []
+    if "return-path" in names and draw(st.booleans()):
+        names.append("switchover-ack")
+    switches = postcopy or ("dirty-bitmaps" in names and draw(st.booleans()))
+    others = draw(handlers(postcopy=postcopy, with_bitmaps="dirty-bitmaps" in names))
+    busy = any(isinstance(item, VfioDevice) for item in others)
     bandwidth = draw(st.sampled_from((0, 300_000, 1_500_000, 5_000_000, 20_971_520, 10**10)))
     scenario = Scenario(
         guest=guest,
@@ -175,7 +183,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 **multifd.parameters,
             }
         ),
-        timeline=draw(timelines(postcopy=postcopy, pause=pause)),
+        timeline=draw(timelines(postcopy=switches, pause=pause)),
         host=dataclasses.replace(draw(hosts()), multifd=multifd.costs),
         link=dataclasses.replace(draw(links()), channel_bandwidths_bytes_per_s=multifd.links),
         contention=draw(contentions),
@@ -183,17 +191,9 @@ def plans(draw: st.DrawFn) -> Plan:
         accelerator=accelerator,
         completion_rule=draw(st.sampled_from(("before", "after"))),
         qemu_version=version,
-        iterables=tuple(
-            IterableHandler(
-                f"device{index}",
-                draw(st.integers(0, 400_000)),
-                chunk_bytes=draw(st.integers(1, 70_000)),
-                postcopiable=draw(st.booleans()),
-                byte_ps=draw(st.integers(0, 3_000)),
-            )
-            for index in range(draw(st.integers(0, 2)))
-        ),
-        observe_for_s=draw(st.sampled_from((0.35, 3.0, 8.0))),
+        iterables=others,
+        # A VFIO device can keep the loop from ever sleeping.
+        observe_for_s=draw(st.sampled_from((0.35,) if busy else (0.35, 3.0, 8.0))),
         workload_lead_s=draw(st.sampled_from((0.0, 0.0501))),
         multifd_flush_after_each_section=multifd.flush_after_each_section,
     )

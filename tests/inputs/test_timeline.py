@@ -81,8 +81,8 @@ def test_refused_in_one_line(values, line):
     [
         (("", 1), "iterable handler '' · allowed 1..255 bytes"),
         (("ram", 1), "iterable handler ram · RAM is always there"),
-        (("a", -1), "initial_bytes -1 · allowed whole numbers from 0 up"),
-        (("a", 1, 0), "chunk_bytes 0 · allowed whole numbers from 1 up"),
+        (("a", -1), "initial_bytes -1 · allowed whole numbers, 0 or more"),
+        (("a", 1, 0), "chunk_bytes 0 · allowed 1 or more"),
         (("a", 1, 1, False, 0.5), "byte_ps 0.5"),
     ],
 )

@@ -1,0 +1,4 @@
+from migkit._engine.world cimport World
+
+cdef void rate_limit(World w) noexcept nogil
+cdef void reset_window(World w) noexcept nogil
