@@ -101,8 +101,8 @@ def test_preempt_without_postcopy_is_left_out() -> None:
 
 def test_a_capability_that_is_not_modelled_is_refused_by_name() -> None:
     model = ExplorerModel(SMALL)
-    with pytest.raises(NotSimulatedError, match="xbzrle"):
-        model.change(capabilities=("xbzrle",))
+    with pytest.raises(NotSimulatedError, match="x-colo"):
+        model.change(capabilities=("x-colo",))
     assert model.settings == SMALL
 
 
