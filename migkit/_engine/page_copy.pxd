@@ -7,7 +7,7 @@ from migkit._engine.program_pages cimport ProgramPages
 
 cdef enum:
     MOST_PLACES = 8192      # more leave hardly a byte of a page as it was
-    TOUCHED_PLACES = 3      # what a page that is written all the time differs by
+    TOUCHED_PLACES = 2      # what a page that is written all the time differs by
     TOUCHED_BYTES = 2
 
 cdef struct Changes:

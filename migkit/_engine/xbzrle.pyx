@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from migkit.errors import InputError
 
@@ -30,6 +30,8 @@ cdef int64_t encode_page(const uint8_t *old, const uint8_t *fresh, int64_t size,
         if used + 2 > limit:
             return -1
         began = at
+        while at + 8 <= size and memcmp(old + at, fresh + at, 8) == 0:
+            at += 8
         while at < size and old[at] == fresh[at]:
             at += 1
         if at == size:

@@ -90,6 +90,12 @@ def _add_guest(parser: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         help="share of memory that holds data beside the working set (default: 0)",
     )
+    group.add_argument(
+        "--content",
+        metavar="TEXT",
+        help="what is in memory: zero:30%%,random:50%%,compressible(3):20%% "
+        "(default: random, where there is data)",
+    )
     _add_link(group)
     group.add_argument(
         "--contention",

@@ -12,8 +12,8 @@ from migkit.oracle.draws import counter
 PAGE_BYTES = 4096
 MOST_PLACES = 8192
 """More changed places than that leave hardly a byte of a page as it was."""
-TOUCHED_PLACES, TOUCHED_BYTES = 3, 2
-"""What a page that is written all the time differs by: the words of a loop on its stack."""
+TOUCHED_PLACES, TOUCHED_BYTES = 2, 2
+"""What a page that is written all the time differs by: two counters, as on a program's stack."""
 _FILL_DRAWS, _TOUCH_DRAWS = 1 << 20, 1 << 21
 
 

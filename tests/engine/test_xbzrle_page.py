@@ -6,7 +6,6 @@ import dataclasses
 import statistics
 
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from migkit import Scenario, _engine, oracle, simulate
 from migkit.guest import Guest
@@ -14,13 +13,9 @@ from migkit.oracle import xbzrle_rules as rules
 from migkit.oracle.content import DELTA, FILL, Outcome
 from migkit.oracle.page_cache import PageCache
 from migkit.oracle.page_copy import PageCopy
-from migkit.oracle.program_pages import ProgramPages, offset_of
-from migkit.oracle.writers import make_writer
 from migkit.oracle.xbzrle import encode
 from migkit.plan import Plan, make_plan
 from migkit.schema import EVENT_CODES
-from migkit.workloads import HotCold, Sequential, Uniform
-from migkit.writes import Writes
 from tests.engine.test_oracle_equality import assert_equal_recordings
 from tests.engine.xbzrle_strategies import xbzrle_plans
 
@@ -241,54 +236,6 @@ def test_summary_speaks_query_migrate() -> None:
         "pages",
     }
     assert "xbzrle-cache" not in simulate(small("idle", capabilities=[])).summary
-
-
-# --- the captures' guest, byte for byte ---
-
-PROGRAMS = st.sampled_from([Sequential, Uniform, HotCold]).flatmap(
-    lambda kind: st.builds(
-        kind,
-        pages=st.just(30),
-        base_page=st.sampled_from([0, 5]),
-        rate_pages_per_s=st.just(2000),
-        seed=st.integers(0, 5),
-        generator=st.just("xorshift32"),
-        total_pages=st.sampled_from([0, 10, 30]),
-        writes=st.just(Writes.parse("count")),
-        **({"hot_pages": st.just(4), "hot_percent": st.just(80)} if kind is HotCold else {}),
-    )
-)
-
-
-@given(spec=PROGRAMS, late=st.booleans())
-def test_program_pages_are_fill_and_stores(spec, late: bool) -> None:
-    """A page holds the program's numbers, and the running count where it was put last."""
-    lead_ns = 1_000_000_000 if late else 0
-    pages = ProgramPages(spec, lead_ns)
-    writes = list(make_writer(spec).take(lead_ns - 1))
-    assert len(writes) == (1998 if late else 0)
-    for page, _, number in writes[-10:]:
-        at = offset_of(number)
-        assert pages.page(page)[at : at + 4] == number.to_bytes(4, "little")
-
-
-def test_store_of_the_program_is_a_record_of_seven_bytes() -> None:
-    """Four bytes behind 128 equal ones: 2 + 1 + 4; earlier 1 + 1 + 4."""
-    spec = Uniform(
-        pages=4,
-        rate_pages_per_s=1,
-        generator="xorshift32",
-        total_pages=4,
-        writes=Writes.parse("count"),
-    )
-    pages = ProgramPages(spec, 0)
-    for first, last, usual in ((16, 512, 7), (1, 16, 6)):
-        found = []
-        for place in range(first, last):
-            before = pages.page(1)
-            pages.store(1, place + (0x04030201 << 9))
-            found.append(len(encode(before, pages.page(1), 4096)))
-        assert statistics.mode(found) == usual
 
 
 def test_changed_places_of_a_copy_differ() -> None:
