@@ -54,6 +54,10 @@ SIMULATED: frozenset[str] = frozenset(
         "xbzrle",
         "dirty-bitmaps",
         "switchover-ack",
+        "release-ram",
+        "x-ignore-shared",
+        "background-snapshot",
+        "mapped-ram",
     }
 )
 """The capabilities that the engine models."""

@@ -20,6 +20,9 @@ from migkit.units import format_bytes
 
 __all__ = ["MAX_VCPUS", "PAGE_BYTES", "Guest", "RamBlock"]
 
+MAX_RAM_BLOCKS = 1024
+"""Most RAM blocks of a guest."""
+
 _PC_FIRMWARE: tuple[tuple[str, int, tuple[tuple[int, int], ...]], ...] = (
     ("/rom@etc/acpi/tables", 131072, ((0, 3),)),
     ("pc.bios", 262144, ((17, 47),)),
@@ -118,6 +121,10 @@ class Guest:
                 f"guest memory {format_bytes(self.memory_bytes)}",
                 f"the first RAM block is {size}",
                 "make the first RAM block as big as the memory",
+            )
+        if len(names) > MAX_RAM_BLOCKS:
+            raise InputError.of(
+                f"{len(names)} RAM blocks", f"allowed at most {MAX_RAM_BLOCKS}", "join some"
             )
         for name in names:
             if names.count(name) > 1:
@@ -226,6 +233,17 @@ class Guest:
         extents = (*memory.nonzero, (first, count)) if count else memory.nonzero
         filled = dataclasses.replace(memory, nonzero=extents)
         return dataclasses.replace(self, ram_blocks=(filled, *self.ram_blocks[1:]))
+
+    def with_shared_memory(self) -> Guest:
+        """Return a copy whose memory is a file that both sides map.
+
+        Returns
+        -------
+        Guest
+            The changed copy; x-ignore-shared leaves its first block out.
+        """
+        memory = dataclasses.replace(self.ram_blocks[0], shared=True)
+        return dataclasses.replace(self, ram_blocks=(memory, *self.ram_blocks[1:]))
 
 
 def _checked_vcpus(vcpus: int) -> int:

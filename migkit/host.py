@@ -21,12 +21,26 @@ from migkit.multifd import MultifdCosts
 from migkit.noise import Noise
 from migkit.postcopy_costs import PostcopyCosts
 from migkit.records import check_numbers, record
+from migkit.snapshot_costs import ReleaseCosts, SnapshotCosts
+from migkit.storage import Storage
 from migkit.xbzrle_costs import XbzrleCosts
 
 __all__ = ["DEFAULT_HOST", "HostProfile", "MachineProfile", "host_names"]
 
 DEFAULT_HOST = "captures"
 """Name of the host profile used when none is given."""
+
+
+_WITH_DEFAULTS: dict[str, type] = {
+    "postcopy": PostcopyCosts,
+    "dirty_logging": LoggingCosts,
+    "multifd": MultifdCosts,
+    "xbzrle": XbzrleCosts,
+    "storage": Storage,
+    "snapshot": SnapshotCosts,
+    "release": ReleaseCosts,
+}
+"""Costs that a profile's file may leave out."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,12 @@ class HostProfile:
         What keeping and fetching the dirty log costs.
     xbzrle : XbzrleCosts
         What the page cache costs.
+    storage : Storage
+        Writing into a file.
+    snapshot : SnapshotCosts
+        Following the guest's writes for background-snapshot.
+    release : ReleaseCosts
+        Giving memory back for release-ram.
 
     Raises
     ------
@@ -164,6 +184,9 @@ class HostProfile:
     dirty_logging: LoggingCosts = field(default_factory=LoggingCosts)
     multifd: MultifdCosts = field(default_factory=MultifdCosts)
     xbzrle: XbzrleCosts = field(default_factory=XbzrleCosts)
+    storage: Storage = field(default_factory=Storage)
+    snapshot: SnapshotCosts = field(default_factory=SnapshotCosts)
+    release: ReleaseCosts = field(default_factory=ReleaseCosts)
 
     def __post_init__(self) -> None:
         """Check every cost."""
@@ -226,15 +249,9 @@ class HostProfile:
         machine = record(MachineProfile, values.get("machine"), "machine", HostProfileError)
         link = record(Link, values.get("link"), "link", HostProfileError)
         noise = Noise.from_dict(values.get("noise", {}))
-        postcopy = record(PostcopyCosts, values.get("postcopy", {}), "postcopy", HostProfileError)
-        logging = values.get("dirty_logging", {})
-        costs = record(LoggingCosts, logging, "dirty logging", HostProfileError)
-        multifd = record(MultifdCosts, values.get("multifd", {}), "multifd", HostProfileError)
-        nested = {"machine": machine, "link": link, "postcopy": postcopy, "multifd": multifd}
-        parts = {**values, **nested, "noise": noise, "dirty_logging": costs}
-        parts["xbzrle"] = record(
-            XbzrleCosts, values.get("xbzrle", {}), "xbzrle costs", HostProfileError
-        )
+        parts = {**values, "machine": machine, "link": link, "noise": noise}
+        for name, kind in _WITH_DEFAULTS.items():
+            parts[name] = record(kind, values.get(name, {}), name, HostProfileError)
         return record(cls, parts, "host profile", HostProfileError)
 
     def to_dict(self) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class RamBlock:
     nonzero : iterable of (int, int)
         Extents (first page, number of pages) of pages that hold data when migration starts;
         kept sorted, without overlaps. All other pages are zero.
+    shared : bool
+        Whether it is a file that both sides map (``share=on``): x-ignore-shared leaves it out.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class RamBlock:
     name: str
     used_bytes: int
     nonzero: tuple[tuple[int, int], ...] = ()
+    shared: bool = False
 
     def __post_init__(self) -> None:
         """Check the length and put the extents in order."""
@@ -57,6 +60,12 @@ class RamBlock:
                 f"RAM block name {self.name!r}",
                 f"{id_bytes} bytes long, allowed 1..{_LONGEST_ID_BYTES}",
                 "give it a name of that length",
+            )
+        if not isinstance(self.shared, bool):
+            raise InputError.of(
+                f"RAM block {self.name}: shared {self.shared!r}",
+                "allowed true or false",
+                "give one of them",
             )
         used = check_memory(self.used_bytes, f"RAM block {self.name}")
         object.__setattr__(self, "used_bytes", used)

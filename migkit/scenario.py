@@ -16,6 +16,7 @@ from migkit.link import Link
 from migkit.parameters import MigrationParameters
 from migkit.scenario_checks import RULES, check_scenario, plain_seconds
 from migkit.timeline import TimelineItem
+from migkit.transport import Transport
 from migkit.workloads import Idle, Workload
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class Scenario:
         What else keeps the two hosts busy.
     images_locked : bool
         Whether the guest has disks, whose images only one of the two QEMU can have open.
+    transport : Transport
+        Where the stream goes.
+    runstate : {"running", "paused", "prelaunch"}
+        State of the VM when ``migrate`` is taken.
 
     Raises
     ------
@@ -100,6 +105,8 @@ class Scenario:
     images_locked: bool = False
     accelerator: Accelerator = field(default_factory=Accelerator)
     multifd_flush_after_each_section: bool = False
+    transport: Transport = field(default_factory=Transport)
+    runstate: str = "running"
 
     def __post_init__(self) -> None:
         """Check what depends on more than one part."""

@@ -14,13 +14,15 @@ from migkit.host import HostProfile
 from migkit.iterables import HANDLERS, DirtyBitmap, VfioDevice
 from migkit.link import Link
 from migkit.parameters import MigrationParameters
+from migkit.target_checks import check_target
 from migkit.timeline import TimelineItem
+from migkit.transport import Transport
 from migkit.workloads import Workload
 
 if TYPE_CHECKING:
     from migkit.scenario import Scenario
 
-__all__ = ["RULES", "check_scenario", "plain_seconds"]
+__all__ = ["MAX_ITERABLES", "RULES", "check_scenario", "plain_seconds"]
 
 _KINDS: dict[str, type] = {
     "guest": Guest,
@@ -33,10 +35,14 @@ _KINDS: dict[str, type] = {
     "contention": Contention,
     "images_locked": bool,
     "multifd_flush_after_each_section": bool,
+    "transport": Transport,
     "qemu_version": str,
     "name": str,
     "description": str,
 }
+
+MAX_ITERABLES = 256
+"""Most iterable handlers beside RAM."""
 
 RULES: tuple[str, ...] = ("before", "after")
 """Completion rules of migration_iteration_run: up to QEMU 10.0, and since 10.1."""
@@ -72,6 +78,7 @@ def check_scenario(scenario: Scenario) -> None:
     scenario.workload.within(scenario.guest.ram_blocks[0].pages)
     _check_timeline(scenario)
     _check_iterables(scenario)
+    check_target(scenario)
 
 
 def _check_kinds(scenario: Scenario) -> None:
@@ -142,6 +149,10 @@ def _check_iterables(scenario: Scenario) -> None:
     devices = [item for item in scenario.iterables if not isinstance(item, DirtyBitmap)]
     names = [item.name for item in devices]
     names += ["dirty-bitmap"] if bitmaps else []
+    if len(names) > MAX_ITERABLES:
+        raise ScenarioError.of(
+            f"{len(names)} iterable handlers", f"allowed at most {MAX_ITERABLES}", "join some"
+        )
     for name in names:
         if names.count(name) > 1:
             raise ScenarioError.of(

@@ -29,6 +29,7 @@ from migkit.records import record
 from migkit.scenario import Scenario
 from migkit.scenario_text import build_from
 from migkit.timeline import TimelineItem
+from migkit.transport import Transport
 from migkit.workloads import HotCold, Idle, Sequential, Uniform, Workload, Zipf
 from migkit.writes import Writes
 
@@ -78,6 +79,7 @@ def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
         "contention": _plain(scenario.contention),
         "accelerator": _plain(scenario.accelerator),
         "iterables": [{"kind": item.kind, **_plain(item)} for item in scenario.iterables],
+        "transport": _plain(scenario.transport),
     }
 
 
@@ -195,6 +197,10 @@ def _accelerator(values: Any) -> Accelerator:
     return record(Accelerator, values, "accelerator", ScenarioError)
 
 
+def _transport(values: Any) -> Transport:
+    return record(Transport, values, "transport", ScenarioError)
+
+
 def _plain(value: Any) -> dict[str, Any]:
     """Turn a dataclass into a dictionary in which tuples are lists, as in JSON."""
     plain = json.loads(json.dumps(dataclasses.asdict(value)))
@@ -212,6 +218,7 @@ _READERS: dict[str, Any] = {
     "link": _link,
     "contention": _contention,
     "accelerator": _accelerator,
+    "transport": _transport,
     "iterables": _iterables,
 }
 

@@ -16,20 +16,19 @@ from migkit.host import DEFAULT_HOST, HostProfile
 from migkit.iterables import HANDLERS, Handler, read_iterable
 from migkit.link import Link
 from migkit.link_text import written_link
+from migkit.observation import observation_s
 from migkit.parameters import MigrationParameters
 from migkit.records import record
 from migkit.scenario import Scenario
 from migkit.timeline import TimelineItem
 from migkit.timeline_text import written_timeline
+from migkit.transport import Transport
+from migkit.transport_text import parse_transport, with_disk
 from migkit.units import parse_bytes, parse_duration, parse_rate
 from migkit.workload_text import parse_workload
 from migkit.workloads import Workload
 
 __all__ = ["WrittenScenario", "build_from"]
-
-_SHORTEST_OBSERVATION_S = 60.0
-_SWEEPS_OBSERVED = 30
-_UNLIMITED_BYTES_PER_S = 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +80,15 @@ class WrittenScenario:
         Other handlers beside RAM; a mapping says its ``kind``: generic, dirty-bitmap, vfio.
     images_locked : bool
         Whether the guest has disks with locked images.
+    transport : str or Transport
+        ``"tcp"``, ``"file"``, ``"file,offset=1MiB"`` or ``"exec"``.
+    disk_bandwidth, disk_cache : str, optional
+        Of a file: what its disk takes, and what waits for it in memory; the host profile's if
+        left out.
+    runstate : {"running", "paused", "prelaunch"}
+        State of the VM when ``migrate`` is taken.
+    memory_shared : bool
+        Whether the memory is a file that both sides map (``share=on``).
     nonzero_percent : float
         Share of the memory, from its start, that holds data beside the working set, 0..100 %.
     content : str or Content, optional
@@ -119,6 +127,11 @@ class WrittenScenario:
     host: str | HostProfile = DEFAULT_HOST
     iterables: Iterable[Handler | Mapping[str, Any]] = ()
     images_locked: bool = False
+    transport: str | Transport = "tcp"
+    disk_bandwidth: str | int | None = None
+    disk_cache: str | int | None = None
+    runstate: str = "running"
+    memory_shared: bool = False
     nonzero_percent: float = 0
     content: str | Content | None = None
     seed: int = 1
@@ -153,14 +166,19 @@ class WrittenScenario:
             At the first value that is not valid.
         """
         host = self.host if isinstance(self.host, HostProfile) else HostProfile.load(self.host)
+        host = with_disk(host, self.disk_bandwidth, self.disk_cache)
         link = _link(host.link, self)
         parameters = _parameters(self)
         memory_bytes = parse_bytes(self.memory, "memory")
         workload = _workload(self.workload, self.seed)
         timeline = written_timeline(self.timeline, self.postcopy_at, self.link_profile)
         lead_ns = parse_duration(self.workload_lead, "workload_lead")
+        guest = guest_as_written(self, memory_bytes, workload)
+        transport = parse_transport(self.transport)
+        there = link if transport.has_destination else host.storage
+        rates = (parameters.max_bandwidth_bytes_per_s, there.bandwidth_bytes_per_s)
         return Scenario(
-            guest=guest_as_written(self, memory_bytes, workload),
+            guest=guest.with_shared_memory() if self.memory_shared else guest,
             workload=workload,
             capabilities=_capabilities(self.capabilities, postcopy=self.postcopy_at is not None),
             parameters=parameters,
@@ -176,12 +194,14 @@ class WrittenScenario:
             name=self.name,
             description=self.description,
             seed=self.seed,
-            observe_for_s=_observe_s(self.observe_for, memory_bytes, parameters, link, timeline),
+            observe_for_s=observation_s(self.observe_for, memory_bytes, rates, timeline),
             workload_lead_s=lead_ns / 1e9,
             contention=_contention(self.contention),
             images_locked=self.images_locked,
             accelerator=_accelerator(self.accelerator),
             multifd_flush_after_each_section=self.multifd_flush_after_each_section,
+            transport=transport,
+            runstate=self.runstate,
         )
 
 
@@ -268,20 +288,3 @@ def _accelerator(written: str | Accelerator) -> Accelerator:
 def _capabilities(given: Iterable[str] | Mapping[str, bool], *, postcopy: bool) -> Capabilities:
     on = Capabilities.from_qmp(given) if isinstance(given, Mapping) else Capabilities(given)
     return Capabilities([*on, "postcopy-ram", "return-path"]) if postcopy else on
-
-
-def _observe_s(
-    written: str | None,
-    memory_bytes: int,
-    limits: MigrationParameters,
-    link: Link,
-    items: tuple[TimelineItem, ...],
-) -> float:
-    """End of observation: as written, or late enough for all but the hopeless."""
-    if written is not None:
-        return parse_duration(written, "observe_for") / 1e9
-    rates = (limits.max_bandwidth_bytes_per_s, link.bandwidth_bytes_per_s)
-    slowest = min((rate for rate in rates if rate > 0), default=_UNLIMITED_BYTES_PER_S)
-    sweeps_s = _SWEEPS_OBSERVED * memory_bytes / slowest
-    last_s = max((item.at_s for item in items if item.at_s is not None), default=0.0)
-    return min(last_s + max(_SHORTEST_OBSERVATION_S, sweeps_s), 1e9)

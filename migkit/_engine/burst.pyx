@@ -11,7 +11,9 @@ from libc.stdint cimport INT64_MAX, int64_t
 from migkit._engine.bitmap cimport take
 from migkit._engine.channels cimport scaled
 from migkit._engine.decisions cimport pass_time_over, rate_exceeded
-from migkit._engine.stream cimport RECORD_HEADER_BYTES, count_ram_bytes, put_pages
+from migkit._engine.stream cimport (
+    RECORD_HEADER_BYTES, cache_ns, count_ram_bytes, go_on_in_file, put_pages,
+)
 from migkit._engine.timeline cimport next_moment
 from migkit._engine.types cimport PAGE_BYTES
 from migkit._engine.world cimport World
@@ -56,6 +58,7 @@ cdef int64_t save_burst(
     w.t = burst.t
     w.drain_end = burst.drain_end
     w.transferred += burst.writes * WRITE_BYTES
+    go_on_in_file(w, burst.writes * WRITE_BYTES)
     w.last_seen_block = w.last_sent_block
     w.last_page = after
     w.dirty_pages -= pages
@@ -74,6 +77,8 @@ cdef void begin(World w, Burst *burst, int64_t page_ns, int64_t place_ns) noexce
         burst.service_ns = max(burst.service_ns,
                                <int64_t> WRITE_BYTES * 1_000_000_000 // w.link_bandwidth)
     burst.room_ns = scaled(burst.service_ns, w.send_buffer_bytes, WRITE_BYTES)
+    if w.target.is_file:
+        burst.room_ns = cache_ns(w)
     burst.horizon_ns = INT64_MAX if horizon < 0 else horizon
     burst.writes = 0
     burst.t = w.t
@@ -95,6 +100,7 @@ cdef void look_ahead(
     cdef int64_t ready, accepted, drain_end, at
     cdef int64_t write_ns = WRITE_PAGES * burst.page_ns + w.host.write_ns
     cdef int64_t transferred = w.transferred
+    write_ns += WRITE_BYTES * w.target.byte_ps // 1000
     while burst.writes < most:
         ready = burst.t + write_ns
         drain_end = max(ready, burst.drain_end) + burst.service_ns

@@ -9,14 +9,16 @@ from migkit._engine.types cimport (
     COMMAND_MIGRATE, COMMAND_MIGRATE_CANCEL, COMMAND_MIGRATE_CONTINUE, COMMAND_MIGRATE_PAUSE,
     COMMAND_MIGRATE_RECOVER, COMMAND_MIGRATE_SET_PARAMETERS, COMMAND_MIGRATE_START_POSTCOPY,
     REPLY_ACCEPTED, REPLY_CANNOT_CANCEL, REPLY_CANNOT_PAUSE, REPLY_CANNOT_RECOVER,
-    REPLY_CANNOT_RESUME, REPLY_NO_EFFECT, REPLY_NOT_EXPECTED_STATE,
+    REPLY_CANNOT_RESUME, REPLY_CANNOT_RESUME_RELEASED, REPLY_NO_EFFECT, REPLY_NOT_EXPECTED_STATE,
     STATE_CANCELLED, STATE_CANCELLING, STATE_COMPLETED, STATE_FAILED, STATE_NONE,
     STATE_POSTCOPY_ACTIVE, STATE_POSTCOPY_DEVICE, STATE_POSTCOPY_PAUSED, STATE_POSTCOPY_RECOVER,
     STATE_POSTCOPY_RECOVER_SETUP,
 )
 
 
-cpdef int64_t reply_to(int64_t command, int64_t state, int64_t asked_state) noexcept nogil:
+cpdef int64_t reply_to(
+    int64_t command, int64_t state, int64_t asked_state, bint released=False
+) noexcept nogil:
     """Say what a side in `state` answers; `asked_state` is the state a continue names."""
     if command == COMMAND_MIGRATE_CANCEL:
         return reply_to_cancel(state)
@@ -29,6 +31,8 @@ cpdef int64_t reply_to(int64_t command, int64_t state, int64_t asked_state) noex
         return REPLY_CANNOT_RECOVER
     if command == COMMAND_MIGRATE and state != STATE_POSTCOPY_PAUSED:
         return REPLY_CANNOT_RESUME
+    if command == COMMAND_MIGRATE and released:
+        return REPLY_CANNOT_RESUME_RELEASED
     return REPLY_ACCEPTED
 
 

@@ -8,7 +8,7 @@ from migkit._engine.guest cimport resume
 from migkit._engine.types cimport (
     CHECKPOINT_DOWNTIME_END, Checkpoint, EVENT_MIGRATE_ERROR,
     EVENT_MIGRATION_THREAD_AFTER_LOOP, EVENT_VMSTATE_DOWNTIME_CHECKPOINT, RUN_STATE_EXITED,
-    RUN_STATE_PAUSED, RUN_STATE_POSTMIGRATE, RUN_STATE_RUNNING, STATE_CANCELLED,
+    RUN_STATE_PAUSED, RUN_STATE_POSTMIGRATE, STATE_CANCELLED,
     STATE_CANCELLING, STATE_COMPLETED, STATE_FAILED, STATE_POSTCOPY_PAUSED,
 )
 from migkit._engine.world cimport World
@@ -35,16 +35,17 @@ cdef void release_lock(World w) noexcept nogil:
 cdef void finish(World w) noexcept nogil:
     """Account downtime, total time and throughput (migration_completion_end)."""
     cdef int64_t now = w.now_ms()
-    checkpoint(w, CHECKPOINT_DOWNTIME_END)
+    if not w.snapshot.on or w.downtime_ms == 0:
+        checkpoint(w, CHECKPOINT_DOWNTIME_END)
     w.downtime_ms = decisions.completed_downtime_ms(w.downtime_ms, downtime_start_ms(w), now)
     w.total_time_ms = now - w.start_ms
     w.mbps = decisions.mbps_whole(w.transferred, w.total_time_ms - w.setup_time_ms, w.mbps)
     w.set_state(STATE_COMPLETED)
-    w.sides.source = RUN_STATE_POSTMIGRATE
+    w.sides.source = w.sides.before if w.snapshot.on else RUN_STATE_POSTMIGRATE
     if cut_on_the_way(w):
         destination_is(w, STATE_FAILED, RUN_STATE_EXITED)
     else:
-        destination_is(w, STATE_COMPLETED, RUN_STATE_RUNNING)
+        destination_is(w, STATE_COMPLETED, w.sides.before)
     end_loop(w)
 
 
@@ -77,7 +78,7 @@ cdef void settle(World w) noexcept nogil:
     cdef int64_t starts = destination_starts_ns(w)
     cdef bint runs = 0 <= starts <= w.t, locked = w.sides.images_locked
     if source_restarts(w.sides.blindly, locked, runs):
-        w.sides.source = RUN_STATE_RUNNING
+        w.sides.source = w.sides.before
         resume(w)
     if w.sides.connect_failed:
         return      # it goes on listening
@@ -85,13 +86,15 @@ cdef void settle(World w) noexcept nogil:
         destination_is(w, STATE_FAILED, RUN_STATE_EXITED)
     elif w.sides.whole_stream_ns >= 0:      # paused if the source has taken the images back
         destination_is(w, STATE_COMPLETED,
-                       RUN_STATE_PAUSED if locked and not runs else RUN_STATE_RUNNING)
+                       RUN_STATE_PAUSED if locked and not runs else w.sides.before)
     else:
-        destination_is(w, STATE_POSTCOPY_PAUSED, RUN_STATE_RUNNING)
+        destination_is(w, STATE_POSTCOPY_PAUSED, w.sides.before)
 
 
 cdef void destination_is(World w, int64_t state, int64_t run_state) noexcept nogil:
-    """Set both states of the destination."""
+    """Set both states of the destination, if there is one."""
+    if w.target.is_file:
+        return
     w.destination_state = state
     w.sides.destination = run_state
 

@@ -33,6 +33,8 @@ cdef void find_next_write(World w) noexcept nogil:
 cdef int64_t write_ns(World w, int index) noexcept nogil:
     """Return when a vCPU makes its next write; INT64_MAX if it never does."""
     cdef Vcpu *vcpu = &w.incoming.vcpu[index]
+    if not w.vm_was_running:
+        return INT64_MAX
     if touches_first(w, index):
         return vcpu.free_ns
     if not have_write(w, vcpu):

@@ -90,4 +90,4 @@ cdef void stop(World w) noexcept nogil:
 cdef void resume(World w) noexcept nogil:
     """Let the guest run on the source again, after a failure or a cancel."""
     w.guest_mark_ns = w.t
-    w.vm_running = True
+    w.vm_running = w.vm_was_running

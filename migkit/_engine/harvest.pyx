@@ -5,10 +5,11 @@ from libc.stdint cimport int64_t
 import numpy as np
 
 from migkit._engine cimport dirty_limit
+from migkit._engine.bitmap cimport count
 from migkit._engine.blocktime cimport account
 from migkit._engine.recorder cimport Table
 from migkit._engine.types cimport (
-    PAGE_BYTES, RUN_STATE_INMIGRATE, RUN_STATE_RUNNING, STATE_COMPLETED,
+    PAGE_BYTES, RUN_STATE_INMIGRATE, STATE_COMPLETED,
 )
 from migkit._engine.world cimport World
 
@@ -39,7 +40,7 @@ def recording(World w not None, plan):
 cdef int64_t destination_runs(World w):
     """Return the destination's run state; in postcopy it runs from a moment on."""
     if w.sides.destination == RUN_STATE_INMIGRATE and 0 <= w.destination_runs_ns <= w.t:
-        return RUN_STATE_RUNNING
+        return w.sides.before
     return w.sides.destination
 
 
@@ -50,6 +51,11 @@ cdef dict columns(str name, Table table):
         column: np.ascontiguousarray(cells[:, index])
         for index, column in enumerate(RECORDING[name])
     }
+
+
+cdef object file_pages(World w):
+    """Count the pages that a file holds at their own places."""
+    return count(w.target.file_bmap, w.words) if w.target.mapped_ram else 0
 
 
 cdef dict counters(World w):
@@ -63,7 +69,7 @@ cdef dict counters(World w):
         "expected_downtime_ms": w.expected_downtime_ms,
         "transferred_bytes": w.transferred,
         "remaining_bytes": 0 if completed else w.dirty_pages * PAGE_BYTES,
-        "total_bytes": w.total_pages * PAGE_BYTES,
+        "total_bytes": w.shared.migrated_pages * PAGE_BYTES,
         "duplicate_pages": w.zero_pages,
         "normal_pages": w.normal_pages,
         "mbps": w.mbps,
@@ -86,6 +92,11 @@ cdef dict counters(World w):
         "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
         "package_bytes": w.package_bytes,
         "vfio_transferred_bytes": sum(w.handlers[i].data for i in range(w.handler_count)),
+        "file_bytes": w.target.file_bytes,
+        "file_pages": file_pages(w),
+        "file_rewritten_pages": w.target.rewritten_pages,
+        "snapshot_buffer_bytes": w.snapshot.buffer_bytes,
+        "released_pages": w.release.switch_pages + w.release.sent_pages,
         "handler_sent_bytes": tuple(w.handlers[i].sent for i in range(w.handler_count)),
     }
 

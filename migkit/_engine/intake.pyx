@@ -1,6 +1,6 @@
 """From a plan to a world: the one place where Python values become C values."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc
 
 from migkit._engine.bitmap cimport set_range, words_for
@@ -12,6 +12,8 @@ from migkit._engine.incoming cimport Incoming, prepare
 from migkit._engine.packets cimport make_senders
 from migkit._engine.page_cache cimport make_page_cache
 from migkit._engine.handlers cimport take_handler
+from migkit._engine.target_intake cimport take_target_fields
+from migkit._engine.words cimport new_words
 from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
 from migkit._engine.writers import make_writer
 
@@ -27,6 +29,7 @@ cdef World make_world(plan, progress):
     take_blocks(w, plan)
     take_dirty_log(w, plan.dirty_log)
     take_dirty_limit(w, plan.dirty_limit)
+    take_target_fields(w, plan)
     take_handlers(w, plan.iterables)
     take_timeline(w, plan.timeline)
     take_incoming(w, plan)
@@ -114,6 +117,9 @@ cdef int take_options(World w, plan) except -1:
     w.cpu_throttle_increment = plan.cpu_throttle_increment
     w.cpu_throttle_tailslow = plan.cpu_throttle_tailslow
     w.max_cpu_throttle = plan.max_cpu_throttle
+    w.configuration_bytes = plan.configuration_bytes
+    w.vm_running = w.vm_was_running = plan.vm_running
+    w.sides.source = w.sides.before = plan.run_state
     w.machine_name_bytes = len(plan.machine_name)
     w.device_state_bytes = plan.device_state_bytes
     w.vmdesc_bytes = plan.vmdesc_bytes
@@ -221,14 +227,6 @@ cdef int take_dirty_limit(World w, plan) except -1:
         w.dirty_limit.quota = plan.quota_mb_per_s
         w.dirty_limit.period_ms = plan.period_ms
     return 0
-
-
-cdef uint64_t *new_words(int64_t words) except NULL:
-    """Allocate a bitmap of zeros."""
-    cdef uint64_t *out = <uint64_t *> calloc(<size_t> words + 1, sizeof(uint64_t))
-    if out == NULL:
-        raise MemoryError(f"no memory for a bitmap of {words * 8} bytes")
-    return out
 
 
 cdef int take_handlers(World w, iterables) except -1:

@@ -3,18 +3,20 @@
 from libc.stdint cimport int64_t
 
 from migkit._engine cimport (
-    decisions, endings, execution, network, postcopy, preempt, savevm, switchover, timeline,
+    decisions, endings, execution, network, passes, postcopy, preempt, savevm, snapshot,
+    switchover, timeline,
 )
 from migkit._engine.incoming cimport lost
 from migkit._engine.guest cimport advance
 from migkit._engine.intake cimport make_world
-from migkit._engine.limiter cimport rate_limit, reset_window
+from migkit._engine.limiter cimport rate_limit, reset_window, update_counters
 from migkit._engine.senders cimport open_channels, settle
 from migkit._engine.stream cimport over_budget, put
 from migkit._engine.sync cimport bitmap_sync, timer_sync
 from migkit._engine.types cimport (
-    DECISION_COMPLETE, DECISION_POSTCOPY_START, EVENT_MIGRATE_PENDING_ESTIMATE,
-    EVENT_MIGRATE_PENDING_EXACT, EVENT_MIGRATION_THREAD_LOW_PENDING,
+    DECISION_COMPLETE, DECISION_ITERATE, DECISION_POSTCOPY_START,
+    EVENT_MIGRATE_PENDING_ESTIMATE, EVENT_MIGRATE_PENDING_EXACT,
+    EVENT_MIGRATION_THREAD_LOW_PENDING,
     EVENT_MIGRATION_THREAD_SETUP_COMPLETE, EVENT_SAVEVM_STATE_HEADER, EVENT_SAVEVM_STATE_SETUP,
     STATE_ACTIVE, STATE_CANCELLING, STATE_POSTCOPY_PAUSED, STATE_SETUP, SYNC_EXACT, SYNC_SETUP,
 )
@@ -70,11 +72,13 @@ cdef void setup(World w) noexcept nogil:
     if w.error:     # nothing is connected yet: cancelled or failed at once
         endings.fail(w)
         return
-    w.destination_state = STATE_ACTIVE
+    endings.destination_is(w, STATE_ACTIVE, w.sides.destination)
     w.t += w.host.thread_start_ns
-    w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_bandwidth)
-    w.iteration_start_ms = w.now_ms()
-    setup_start = w.now_ms()
+    w.iteration_start_ms = setup_start = w.now_ms()
+    if w.snapshot.on:
+        snapshot.prepare(w)     # and nothing limits it
+    else:
+        w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_bandwidth)
     open_channels(w)
     w.emit(EVENT_SAVEVM_STATE_HEADER)
     put(w, savevm.header_bytes(w))
@@ -90,31 +94,39 @@ cdef void setup(World w) noexcept nogil:
         w.timer_ns = w.t + w.host.throttle_timer_ns
     w.emit(EVENT_SAVEVM_STATE_SETUP)
     w.t += w.host.setup_ns
-    bitmap_sync(w, SYNC_SETUP)
+    if not w.snapshot.on:
+        bitmap_sync(w, SYNC_SETUP)
     savevm.setup_sections(w)
     if w.state == STATE_SETUP:      # not if it is cancelled by now
         w.set_state(STATE_ACTIVE)
     w.setup_time_ms = w.now_ms() - setup_start
     w.emit(EVENT_MIGRATION_THREAD_SETUP_COMPLETE)
+    if w.snapshot.on:
+        snapshot.start(w)
 
 
 cdef void turn(World w) noexcept nogil:
     """One turn of the loop: a pass if there is budget, then errors, then the limiter."""
-    cdef int64_t decision
+    cdef int64_t decision = DECISION_ITERATE
     preempt.serve(w)
     timeline.apply(w)
     settle(w)
     if observed_out(w) or w.poll(1):
         return
     timer_sync(w)
-    if not over_budget(w):
+    if w.snapshot.on:
+        snapshot.iteration_run(w)
+    elif not over_budget(w):
         decision = iteration_run(w)
-        if w.finished or decision == DECISION_POSTCOPY_START:
-            return
+    if w.finished or decision == DECISION_POSTCOPY_START:
+        return
     if w.error or w.state == STATE_CANCELLING:
         handle_error(w)
         return
-    rate_limit(w)
+    if w.snapshot.on:
+        update_counters(w)
+    else:
+        rate_limit(w)
 
 
 cdef bint observed_out(World w) noexcept nogil:
@@ -130,13 +142,9 @@ cdef bint observed_out(World w) noexcept nogil:
 
 cdef int64_t iteration_run(World w) noexcept nogil:
     """One pass: how much is left, what follows from it, and if nothing does, send."""
-    cdef int64_t must, can, estimate, exact = -1, threshold, decision, started
-    cdef int64_t transferred = w.transferred, normal = w.normal_pages, zero = w.zero_pages
-    cdef int64_t state = w.state
-    cdef bint in_postcopy = w.in_postcopy(), able
-    w.t += w.host.pass_ns
-    able = may_switch_over(w)
-    started = w.t
+    cdef int64_t must, can, estimate, exact = -1, threshold, decision
+    cdef passes.Pass began = passes.begin(w)
+    cdef bint able = may_switch_over(w)
     savevm.pending(w, False, &must, &can)
     estimate = must + can
     w.emit(EVENT_MIGRATE_PENDING_ESTIMATE, estimate, must, can)
@@ -145,7 +153,7 @@ cdef int64_t iteration_run(World w) noexcept nogil:
         exact = must + can
     threshold = w.threshold_size
     decision = decide(w, must + can, must, able)
-    if in_postcopy:
+    if began.in_postcopy:
         postcopy.leave_device_state(w, must + can)
     if decision == DECISION_POSTCOPY_START:
         postcopy.start(w)
@@ -154,28 +162,8 @@ cdef int64_t iteration_run(World w) noexcept nogil:
         complete(w)
     else:
         savevm.iterate(w)
-    record_pass(w, started, state, in_postcopy, estimate, exact, threshold, decision,
-                w.transferred - transferred, w.normal_pages - normal, w.zero_pages - zero)
+    passes.record(w, &began, estimate, exact, threshold, decision)
     return decision
-
-
-cdef void record_pass(
-    World w, int64_t started, int64_t state, bint in_postcopy, int64_t estimate, int64_t exact,
-    int64_t threshold, int64_t decision, int64_t transferred, int64_t normal, int64_t zero,
-) noexcept nogil:
-    """Append a row to the iterations."""
-    cdef int64_t *row = w.iterations.new_row()
-    row[0] = started
-    row[1] = state
-    row[2] = in_postcopy
-    row[3] = estimate
-    row[4] = exact
-    row[5] = threshold
-    row[6] = decision
-    row[7] = w.t
-    row[8] = transferred
-    row[9] = normal
-    row[10] = zero
 
 
 cdef bint exact_wanted(World w, int64_t estimate) noexcept nogil:

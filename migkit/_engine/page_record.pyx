@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t
 
+from migkit._engine cimport release
 from migkit._engine.stream cimport RECORD_HEADER_BYTES, count_ram_bytes, put, put_page
 from migkit._engine.types cimport PAGE_BYTES
 from migkit._engine.world cimport World
@@ -23,6 +24,7 @@ cdef void put_zero_record(World w, int block) noexcept nogil:
     w.zero_pages += 1
     count_ram_bytes(w, header + 1)
     put(w, header + 1)
+    release.sent(w)
 
 
 cdef void put_page_record(World w, int block, bint by_reference) noexcept nogil:
@@ -34,6 +36,7 @@ cdef void put_page_record(World w, int block, bint by_reference) noexcept nogil:
     count_ram_bytes(w, header + PAGE_BYTES)
     put(w, header)
     if by_reference:
+        release.put_page(w)
         put_page(w)
     else:
         put(w, PAGE_BYTES)

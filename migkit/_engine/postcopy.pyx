@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from migkit._engine cimport (
-    decisions, destination, endings, network, preempt, savevm, switchover, timeline,
+    decisions, destination, endings, network, preempt, release, savevm, switchover, timeline,
 )
 from migkit._engine.bitmap cimport count, next_run
 from migkit._engine.dirty_map cimport mark_all
@@ -17,7 +17,7 @@ from migkit._engine.types cimport (
     CHECKPOINT_DOWNTIME_END, CHECKPOINT_ITERABLE_SAVED, CHECKPOINT_NON_ITERABLE_SAVED,
     EVENT_POSTCOPY_PAUSE_CONTINUED, EVENT_POSTCOPY_PAUSE_RETURN_PATH, EVENT_POSTCOPY_START,
     EVENT_POSTCOPY_START_SET_RUN, EVENT_QEMU_SAVEVM_SEND_PACKAGED, EVENT_SAVEVM_COMMAND_SEND,
-    EVENT_SAVEVM_SEND_PING, RUN_STATE_EXITED, RUN_STATE_RUNNING, STATE_FAILED,
+    EVENT_SAVEVM_SEND_PING, RUN_STATE_EXITED, STATE_FAILED,
     STATE_POSTCOPY_ACTIVE, STATE_POSTCOPY_DEVICE, STATE_POSTCOPY_PAUSED,
     STATE_POSTCOPY_RECOVER, STATE_POSTCOPY_RECOVER_SETUP, SYNC_POSTCOPY,
 )
@@ -62,6 +62,7 @@ cdef void start(World w) noexcept nogil:
     w.downtime_ms = decisions.blackout_ms(w.t - w.downtime_start_ns, into_ms_ns(w))
     if w.postcopy_ram:
         savevm.ping(w, 4)
+    release.at_switch(w)
     w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_postcopy_bandwidth)
     if w.has_postcopy_device and w.has_return_path:
         w.set_state(STATE_POSTCOPY_DEVICE)
@@ -200,7 +201,7 @@ cdef void fall_silent(World w) noexcept nogil:
 cdef void pause_destination(World w) noexcept nogil:
     """Let the destination wait, too, if it runs by now and is not what failed."""
     if w.destination_runs_ns <= w.t and not timeline.destination_error_before(w, w.t):
-        endings.destination_is(w, STATE_POSTCOPY_PAUSED, RUN_STATE_RUNNING)
+        endings.destination_is(w, STATE_POSTCOPY_PAUSED, w.sides.before)
     else:
         endings.destination_is(w, STATE_FAILED, RUN_STATE_EXITED)
 

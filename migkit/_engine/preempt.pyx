@@ -12,6 +12,7 @@ from migkit._engine.destination cimport advance, note_urgent
 from migkit._engine.faults cimport PAGE, SENT_NS, announce, block_of, cell
 from migkit._engine.network cimport arrival, round_trip_ns
 from migkit._engine.queues cimport Queue, length
+from migkit._engine.release cimport by_other_thread as release_by_other_thread
 from migkit._engine.stream cimport RECORD_HEADER_BYTES, count_ram_bytes
 from migkit._engine.sync cimport clear_before_send
 from migkit._engine.timeline cimport cut_before
@@ -86,7 +87,7 @@ cdef int64_t send(World w, int64_t arrived, int block, int64_t page) noexcept no
         count += PAGE_BYTES
         cost_ns, service_ns = w.host.normal_page_ns, w.host.place_page_ns
     sent = max(arrived, w.urgent_free_ns) + cost_ns + w.host.write_ns
-    w.urgent_free_ns = sent
+    w.urgent_free_ns = sent + release_by_other_thread(w)
     count_ram_bytes(w, count)
     w.transferred += count
     carry(w, sent, count, service_ns, page)

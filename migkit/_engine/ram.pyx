@@ -7,13 +7,14 @@ a look at the clock, the end of a block, a page of the other kind) are done in c
 from libc.stdint cimport int64_t
 
 from migkit._engine cimport xbzrle_page
-from migkit._engine.bitmap cimport clear_bit, take, test
+from migkit._engine.bitmap cimport clear_bit, take
 from migkit._engine.burst cimport CLOCK_STEPS, WRITE_PAGES, save_burst
 from migkit._engine.decisions cimport pass_time_over
-from migkit._engine.destination cimport hear, note_page
+from migkit._engine.destination cimport note_page
 from migkit._engine.dirty_map cimport end_of_stretch, find_next_dirty
-from migkit._engine.faults cimport PAGE, SENT_NS, block_of, cell, next_request
+from migkit._engine.faults cimport block_of
 from migkit._engine.guest cimport advance
+from migkit._engine.mapped_ram cimport queue_for_file, save_page, write_bitmaps
 from migkit._engine.multifd cimport (
     end_of_section, end_of_sweep, pages_until, queue_run, takes,
 )
@@ -21,16 +22,16 @@ from migkit._engine.page_record cimport (
     page_cost_ns, page_service_ns, put_page_record, put_zero_record,
 )
 from migkit._engine.preempt cimport serve
-from migkit._engine.queues cimport length
+from migkit._engine.requests cimport requested, requested_page
 from migkit._engine.stream cimport (
     RECORD_HEADER_BYTES, count_ram_bytes, flush, over_budget, pages_to_flush, put,
     put_pages, put_records, records_to_flush,
 )
 from migkit._engine.sync cimport bitmap_sync, clear_before_send
 from migkit._engine.types cimport (
-    EVENT_GET_QUEUED_PAGE, EVENT_GET_QUEUED_PAGE_NOT_DIRTY, EVENT_RAM_SAVE_COMPLETE,
-    EVENT_RAM_SAVE_ITERATE_BIG_WAIT, PAGE_BYTES, SYNC_FINAL,
+    EVENT_RAM_SAVE_COMPLETE, EVENT_RAM_SAVE_ITERATE_BIG_WAIT, PAGE_BYTES, SYNC_FINAL,
 )
+from migkit._engine.tracking cimport poll_fault, unprotect
 from migkit._engine.world cimport World
 
 cdef enum:
@@ -68,14 +69,6 @@ cdef int64_t iterate(World w) noexcept nogil:
     return done
 
 
-cdef bint requested(World w) noexcept nogil:
-    """Whether the destination has asked for something: that is served beyond the budget."""
-    if not w.in_postcopy() or w.postcopy_preempt:
-        return False
-    hear(w)
-    return length(&w.incoming.asked) > 0
-
-
 cdef void complete(World w) noexcept nogil:
     """Send all that is left, with no budget and no time slice (ram_save_complete)."""
     cdef int64_t sent
@@ -90,6 +83,8 @@ cdef void complete(World w) noexcept nogil:
         if sent <= 0 or w.poll(1 + sent // WRITE_PAGES):
             break
     end_of_section(w)
+    if w.target.mapped_ram:
+        write_bitmaps(w)
     put(w, END_OF_SECTION_BYTES)
     w.emit(EVENT_RAM_SAVE_COMPLETE, w.dirty_pages, 1)
     flush(w)
@@ -106,8 +101,8 @@ cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexc
     cdef int64_t page, end
     cdef bint wrapped = False
     serve(w)
-    if w.content.moves:     # what is found in a page is what the guest has written by now
-        limit = 1
+    if w.content.moves and not w.snapshot.on:
+        limit = 1           # what is found in a page is what the guest has written by now
         advance(w)
     block = take_hint(w, &page)
     while True:
@@ -141,24 +136,28 @@ cdef int64_t save_pages(
     World w, int block, int64_t page, int64_t end, int64_t limit, int64_t pass_began
 ) noexcept nogil:
     """Send dirty pages from this one on, each way in which it can be (ram_save_target_page)."""
+    if takes(w, page) and w.target.mapped_ram:
+        return queue_for_file(w, block, page)
     if takes(w, page):
         return queue_run(w, block, page, end_of_stretch(&w.dirty_map, page, end), limit)
-    if w.in_postcopy() or block != w.last_sent_block:
-        return save_one(w, block, page)
+    if w.snapshot.on or w.target.mapped_ram or w.in_postcopy() or block != w.last_sent_block:
+        return save_apart(w, block, page)
     return save_run(w, block, page, end_of_stretch(&w.dirty_map, page, end), limit, pass_began)
 
 
 cdef bint save_requested(World w) noexcept nogil:
-    """Send a page that the destination has asked for, if there is one."""
+    """Send a page that somebody waits for: a destination, or the guest of a snapshot."""
     cdef int64_t asked = -1
     cdef int block
-    if w.in_postcopy() and not w.postcopy_preempt:
+    if w.snapshot.on:
+        asked = poll_fault(w)
+    elif w.in_postcopy() and not w.postcopy_preempt:
         asked = requested_page(w)
     if asked < 0:
         return False
     block = block_of(w, asked)
     clear_before_send(w, block, asked)
-    save_one(w, block, asked)
+    save_apart(w, block, asked)
     return True
 
 
@@ -197,23 +196,15 @@ cdef int take_hint(World w, int64_t *page) noexcept nogil:
     return w.hint_block
 
 
-cdef int64_t requested_page(World w) noexcept nogil:
-    """Next page that the destination asked for and that is still dirty, or -1."""
-    cdef int64_t page, offset, row
-    cdef int block
-    hear(w)
-    while True:
-        row = next_request(w)
-        if row < 0:
-            return -1
-        page = cell(w, row, PAGE)[0]
-        block = block_of(w, page)
-        offset = (page - w.block_start[block]) * PAGE_BYTES
-        if test(w.bmap, page):
-            w.emit(EVENT_GET_QUEUED_PAGE, block, offset, page)
-            cell(w, row, SENT_NS)[0] = w.t
-            return page
-        w.emit(EVENT_GET_QUEUED_PAGE_NOT_DIRTY, block, offset, page)
+cdef int64_t save_apart(World w, int block, int64_t page) noexcept nogil:
+    """Send one page that is no part of a run: asked for, in a snapshot, at its own place."""
+    if w.target.mapped_ram:
+        save_page(w, block, page)
+    else:
+        save_one(w, block, page)
+    if w.snapshot.on:
+        unprotect(w, page)
+    return 1
 
 
 cdef int64_t save_normal_run(

@@ -36,7 +36,7 @@ cdef void ping(World w, int64_t value) noexcept nogil
 cdef int64_t header_bytes(World w) noexcept nogil
 cdef void setup_sections(World w) noexcept nogil
 cdef void pending(World w, bint exact, int64_t *must, int64_t *can) noexcept nogil
-cdef void iterate(World w) noexcept nogil
-cdef void ram_section(World w, Body body) noexcept nogil
+cdef bint iterate(World w) noexcept nogil
+cdef int64_t ram_section(World w, Body body) noexcept nogil
 cdef void complete_handlers(World w, bint in_switch) noexcept nogil
 cdef int64_t device_bytes(World w) noexcept nogil

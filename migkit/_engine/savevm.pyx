@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from migkit._engine cimport iterables, ram
+from migkit._engine cimport iterables, mapped_ram, ram
 from migkit._engine.multifd cimport flush_and_sync
 from migkit._engine.stream cimport flush, over_budget, put
 from migkit._engine.types cimport (
@@ -27,16 +27,18 @@ cdef void ping(World w, int64_t value) noexcept nogil:
 
 cdef int64_t header_bytes(World w) noexcept nogil:
     """Return the size of file header and configuration."""
-    return FILE_HEADER_BYTES + w.machine_name_bytes
+    return FILE_HEADER_BYTES + w.machine_name_bytes + w.configuration_bytes
 
 
 cdef void setup_sections(World w) noexcept nogil:
     """Write a START section for every handler; RAM lists its blocks."""
-    cdef int64_t listed = 0, body
+    cdef int64_t address_bytes = 8 if w.shared.lists_addresses else 0, body
     cdef int index
+    put(w, SECTION_START_BYTES + 3 + 8)     # 3 = "ram"
     for index in range(w.blocks):
-        listed += 1 + w.block_name_bytes[index] + 8
-    put(w, SECTION_START_BYTES + 3 + 8 + listed)        # 3 = "ram"
+        put(w, 1 + w.block_name_bytes[index] + 8 + address_bytes)
+        if w.target.mapped_ram and not w.shared.ignored[index]:
+            mapped_ram.begin(w, index)
     flush_and_sync(w)
     put(w, ram.END_OF_SECTION_BYTES)
     flush(w)
@@ -57,27 +59,34 @@ cdef void pending(World w, bint exact, int64_t *must, int64_t *can) noexcept nog
         must[0] += w.dirty_pages * PAGE_BYTES
 
 
-cdef void iterate(World w) noexcept nogil:
-    """Let every handler send, in order, as long as there is budget (qemu_savevm_state_iterate)."""
+cdef bint iterate(World w) noexcept nogil:
+    """Let every handler send, in order, as long as there is budget (qemu_savevm_state_iterate).
+
+    True when each of them had nothing more.
+    """
     cdef int index
+    cdef bint finished
     if over_budget(w):
-        return
-    if w.postcopy_ram or not w.in_postcopy():
-        ram_section(w, BODY_RAM_ITERATE)
+        return False
+    finished = not w.postcopy_ram and w.in_postcopy()
+    if not finished:
+        finished = ram_section(w, BODY_RAM_ITERATE) > 0
     for index in range(w.handler_count):
         if over_budget(w):
-            return
+            return False
         if iterables.iterates(w, &w.handlers[index]):
-            section(w, index + 1, w.handlers[index].section_id, BODY_CHUNK)
+            if section(w, index + 1, w.handlers[index].section_id, BODY_CHUNK) <= 0:
+                finished = False
+    return finished
 
 
-cdef void ram_section(World w, Body body) noexcept nogil:
+cdef int64_t ram_section(World w, Body body) noexcept nogil:
     """Write one section of RAM."""
-    section(w, 0, RAM_SECTION_ID, body)
+    return section(w, 0, RAM_SECTION_ID, body)
 
 
-cdef void section(World w, int index, int64_t section_id, Body body) noexcept nogil:
-    """Frame what a handler writes."""
+cdef int64_t section(World w, int index, int64_t section_id, Body body) noexcept nogil:
+    """Frame what a handler writes; return what its hook returned."""
     cdef int64_t result, began = w.t, before = w.transferred + w.pending_bytes
     w.emit(EVENT_SAVEVM_SECTION_START, index, section_id)
     w.t += w.host.section_ns
@@ -87,6 +96,7 @@ cdef void section(World w, int index, int64_t section_id, Body body) noexcept no
     put(w, SECTION_FOOTER_BYTES)
     if w.handler_count > 0:
         record_section(w, began, index, w.transferred + w.pending_bytes - before)
+    return result
 
 
 cdef void record_section(World w, int64_t began, int index, int64_t count) noexcept nogil:

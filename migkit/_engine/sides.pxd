@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 cdef struct Sides:
     int64_t source              # run states
+    int64_t before              # of the source, when `migrate` was taken
     int64_t destination
     bint images_locked          # the guest's disks, by whoever uses them
     bint blindly                # the source restarts though it cannot have them (up to 10.0)

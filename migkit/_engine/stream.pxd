@@ -17,5 +17,8 @@ cdef void put_pages(World w, int64_t pages, int64_t header_bytes) noexcept nogil
 cdef int64_t records_to_flush(World w, int64_t record_bytes) noexcept nogil
 cdef void put_records(World w, int64_t records, int64_t record_bytes) noexcept nogil
 cdef void flush(World w) noexcept nogil
+cdef void go_on_in_file(World w, int64_t count) noexcept nogil
+cdef int64_t cache_ns(World w) noexcept nogil
+cdef void write_at(World w, int64_t count, int64_t offset) noexcept nogil
 cdef void count_ram_bytes(World w, int64_t count) noexcept nogil
 cdef bint over_budget(World w) noexcept nogil

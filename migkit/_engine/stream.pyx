@@ -10,6 +10,8 @@ from migkit._engine.channels cimport CHANNEL_BACK, CHANNEL_MAIN, scaled
 from migkit._engine.decisions cimport rate_exceeded
 from migkit._engine.destination cimport acknowledge, note_write
 from migkit._engine.network cimport arrival
+from migkit._engine.rates cimport scale
+from migkit._engine.release cimport written
 from migkit._engine.senders cimport settle
 from migkit._engine.timeline cimport apply, cut_before
 from migkit._engine.types cimport PAGE_BYTES
@@ -93,12 +95,33 @@ cdef void flush(World w) noexcept nogil:
         note_write(w, -1, 0)
         return
     write(w, count, service_ns)
+    written(w)
+    if not w.error:
+        go_on_in_file(w, count)
+
+
+cdef void go_on_in_file(World w, int64_t count) noexcept nogil:
+    """The stream has gone on in the file, if it goes into one."""
+    if w.target.is_file:
+        w.target.position += count
+        w.target.file_bytes = max(w.target.file_bytes, w.target.position)
+
+
+cdef void write_at(World w, int64_t count, int64_t offset) noexcept nogil:
+    """Write bytes at a place of the file, behind what is pending (qemu_put_buffer_at)."""
+    flush(w)
+    if w.error:
+        return
+    w.t += w.target.scattered_write_ns
+    write(w, count, 0)
+    if not w.error:
+        w.target.file_bytes = max(w.target.file_bytes, offset + count)
 
 
 cdef void write(World w, int64_t count, int64_t service_ns) noexcept nogil:
     """Hand bytes to the socket: the thread goes on once the buffer has taken them."""
     cdef int64_t drain_end, accepted, cut
-    w.t += w.host.write_ns
+    w.t += w.host.write_ns + count * w.target.byte_ps // 1000
     apply(w)
     if w.link_bandwidth > 0:
         service_ns = max(service_ns, count * 1_000_000_000 // w.link_bandwidth)
@@ -143,6 +166,8 @@ cdef int64_t accepted_ns(
     wait goes on when a good part of the send buffer is free (sk_stream_write_space), not a page.
     """
     cdef int64_t room = w.send_buffer_bytes, accepted
+    if w.target.is_file:
+        return max(w.t, drain_end - cache_ns(w))
     if not w.in_postcopy():
         return max(w.t, drain_end - scaled(service_ns, room, count))
     room = max(room, w.incoming.costs.socket_bytes)
@@ -150,6 +175,13 @@ cdef int64_t accepted_ns(
     if accepted > w.t:
         accepted += scaled(service_ns, min(room, w.incoming.costs.socket_wake_bytes), count)
     return max(w.t, accepted)
+
+
+cdef int64_t cache_ns(World w) noexcept nogil:
+    """Return how far the disk may lag behind before a write waits: a full cache's time."""
+    if w.link_bandwidth == 0:
+        return 0
+    return scale(w.target.cache_bytes, 1_000_000_000, 0, w.link_bandwidth)
 
 
 cdef void count_ram_bytes(World w, int64_t count) noexcept nogil:

@@ -30,8 +30,9 @@ cdef void stop_vm(World w) noexcept nogil:
     w.sides.source = RUN_STATE_FINISH_MIGRATE
     w.downtime_start_ns = w.t
     checkpoint(w, CHECKPOINT_DOWNTIME_START)
-    stop(w)
-    w.t += w.host.vm_stop_ns
+    if w.vm_running:
+        stop(w)
+        w.t += w.host.vm_stop_ns
     checkpoint(w, CHECKPOINT_VM_STOPPED)
     w.emit(EVENT_MIGRATION_COMPLETION_VM_STOP, 0)
 

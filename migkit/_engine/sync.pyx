@@ -7,6 +7,7 @@ from migkit._engine.bitmap cimport clear_bit, test
 from migkit._engine.dirty_log cimport (
     LOG_DIRTY_RING, LOG_GET_AND_CLEAR, LOG_MANUAL_PROTECT, LOG_TCG, DirtyLog, clear_fetched, fetch,
 )
+from migkit._engine.dirty_map cimport find_next_dirty
 from migkit._engine.guest cimport advance, write_through
 from migkit._engine.rings cimport reap
 from migkit._engine.senders cimport settle
@@ -27,7 +28,7 @@ cdef void bitmap_sync(World w, SyncReason reason) noexcept nogil:
         w.last_sync_ms = w.now_ms()
     started = w.t
     w.emit(EVENT_MIGRATION_BITMAP_SYNC_START)
-    fresh = read_log(w, &protected)
+    fresh = read_log(w, &protected) - forget_ignored(w)
     w.dirty_pages += fresh
     w.period_dirty_pages += fresh
     w.dirty_bytes_last_sync = w.dirty_pages * PAGE_BYTES
@@ -49,6 +50,23 @@ cdef void bitmap_sync(World w, SyncReason reason) noexcept nogil:
         close_period(w)
     row[10] = w.dirty_pages_rate
     row[11] = w.throttle_percentage
+
+
+cdef int64_t forget_ignored(World w) noexcept nogil:
+    """Clean the blocks that stay behind; return how many pages of them were dirty."""
+    cdef int64_t page, forgotten = 0
+    cdef int block
+    if w.shared.migrated_pages == w.total_pages:
+        return 0
+    for block in range(w.blocks):
+        page = w.block_start[block]
+        while w.shared.ignored[block]:
+            page = find_next_dirty(&w.dirty_map, page, w.block_start[block + 1])
+            if page >= w.block_start[block + 1]:
+                break
+            clear_bit(w.bmap, page)
+            forgotten += 1
+    return forgotten
 
 
 cdef int64_t read_log(World w, int64_t *protected) noexcept nogil:
@@ -74,7 +92,8 @@ cdef int64_t read_log(World w, int64_t *protected) noexcept nogil:
 
 cdef int64_t sync_cost_ns(World w, SyncReason reason, int64_t protected) noexcept nogil:
     """Time a sync takes; under TCG it ends when every vCPU has passed a safe point."""
-    cdef int64_t cost = w.host.sync_fixed_ns + w.total_pages * w.host.sync_page_ps // 1000
+    cdef int64_t cost = w.host.sync_fixed_ns
+    cost += w.shared.migrated_pages * w.host.sync_page_ps // 1000
     cost += w.dirty_log.log_call_ns * log_calls(w, reason)
     cost += protected * w.dirty_log.protect_page_ps // 1000
     cost += w.dirty_log.kick_vcpu_ns * w.vcpus

@@ -122,7 +122,7 @@ cdef int64_t answer(World w, TimelineItem *item, int64_t at) noexcept nogil:
     row[0] = at
     row[1] = item.command
     row[2] = to_destination
-    row[3] = reply_to(item.command, state, item.asked_state)
+    row[3] = reply_to(item.command, state, item.asked_state, w.release.on)
     return row[3]
 
 
@@ -186,5 +186,5 @@ cdef void set_parameters(World w, TimelineItem *item) noexcept nogil:
         w.parameters.avail_switchover_bandwidth = item.avail_switchover_bandwidth
     if w.xbzrle is not None and item.xbzrle_cache_size >= 0:
         w.xbzrle.resize(item.xbzrle_cache_size)
-    if budget >= 0 and w.vm_running != w.in_postcopy():
+    if budget >= 0:
         w.rate_limit_max = rate_limit_max(budget)

@@ -67,6 +67,7 @@ cdef enum Reply:
     REPLY_CANNOT_PAUSE = 4
     REPLY_CANNOT_RECOVER = 5
     REPLY_CANNOT_RESUME = 6
+    REPLY_CANNOT_RESUME_RELEASED = 7
 
 cdef enum RunState:
     RUN_STATE_RUNNING = 0
@@ -75,6 +76,7 @@ cdef enum RunState:
     RUN_STATE_INMIGRATE = 3
     RUN_STATE_PAUSED = 4
     RUN_STATE_EXITED = 5
+    RUN_STATE_PRELAUNCH = 6
 
 cdef enum Event:
     EVENT_MIGRATE_SET_STATE = 0

@@ -21,3 +21,6 @@ cdef int64_t drop_words(uint64_t *log, uint64_t *fetched, int64_t n_words) noexc
 cdef int64_t clear_words(uint64_t *bits, const uint64_t *zero_class, uint64_t zero_flip,
                          int64_t *index, int64_t last, int64_t most,
                          int64_t *after) noexcept nogil
+
+# A bitmap of so many words, all clear; whoever asks for it frees it.
+cdef uint64_t *new_words(int64_t words) except NULL

@@ -5,6 +5,7 @@ the processor's own instruction.
 """
 
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc
 
 cdef extern from *:
     """
@@ -124,3 +125,11 @@ cdef int64_t copy_words(uint64_t *bmap, const uint64_t *log, uint64_t *fetched, 
 
 cdef int64_t drop_words(uint64_t *log, uint64_t *fetched, int64_t n_words) noexcept nogil:
     return migkit_drop(log, fetched, n_words)
+
+
+cdef uint64_t *new_words(int64_t words) except NULL:
+    """Allocate a bitmap of zeros."""
+    cdef uint64_t *out = <uint64_t *> calloc(<size_t> words + 1, sizeof(uint64_t))
+    if out == NULL:
+        raise MemoryError(f"no memory for a bitmap of {words * 8} bytes")
+    return out

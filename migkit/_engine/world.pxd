@@ -14,13 +14,14 @@ from migkit._engine.page_cache cimport PageCache
 from migkit._engine.handlers cimport Acks, Handler
 from migkit._engine.recorder cimport Table
 from migkit._engine.sides cimport Sides
+from migkit._engine.target cimport Release, Shared, Snapshot, Target
 from migkit._engine.types cimport EVENT_COUNT
 from migkit._engine.vcpus cimport Vcpus
 from migkit._engine.writers cimport Writer
 
 cdef enum:
-    MAX_BLOCKS = 64
-    MAX_HANDLERS = 32
+    MAX_BLOCKS = 1024
+    MAX_HANDLERS = 256
     POLL_WORK = 1 << 18     # steps of some ten nanoseconds between two looks at Ctrl-C
 
 
@@ -108,6 +109,11 @@ cdef class World:
     cdef Channels net
     cdef Sides sides
     cdef int64_t observe_ns
+    cdef Target target
+    cdef Shared shared
+    cdef Release release
+    cdef Snapshot snapshot
+    cdef int64_t configuration_bytes
     cdef int blocks, handler_count, vcpus
     cdef int64_t block_start[MAX_BLOCKS + 1]
     cdef int64_t block_name_bytes[MAX_BLOCKS]
@@ -159,7 +165,7 @@ cdef class World:
     cdef int64_t dirty_rate_high_count, throttle_percentage, timer_ns, timer_previous_count
     cdef int64_t throttle_tick_ns, throttle_sleep_end_ns
     # guest
-    cdef bint vm_running
+    cdef bint vm_running, vm_was_running    # the latter: when `migrate` was taken
     cdef int64_t guest_run_ns, guest_mark_ns, guest_progress_ns
     cdef Writer writer
     cdef Vcpus cpus

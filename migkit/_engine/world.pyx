@@ -26,7 +26,7 @@ cdef class World:
 
     def __cinit__(self):
         cdef int event
-        self.vm_running = True
+        self.vm_running = self.vm_was_running = True
         self.destination_state = STATE_SETUP
         self.sides.source = RUN_STATE_RUNNING
         self.sides.destination = RUN_STATE_INMIGRATE
@@ -63,6 +63,12 @@ cdef class World:
         free(self.limiter_late)
         discard(&self.incoming)
         free_senders(self.multifd)
+        free(self.target.file_bmap)
+        free(self.target.file_written)
+        free(self.target.bitmap_offset)
+        free(self.target.pages_offset)
+        free(self.shared.ignored)
+        free(self.snapshot.locked)
 
     cdef int64_t now_ms(self) noexcept nogil:
         """Read the millisecond clock the way QEMU does: truncated."""

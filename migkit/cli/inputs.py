@@ -28,6 +28,11 @@ _BUILT = (
     "link_bandwidth",
     "link_latency",
     "link_profile",
+    "transport",
+    "disk_bandwidth",
+    "disk_cache",
+    "runstate",
+    "memory_shared",
     "bandwidth",
     "downtime_limit",
     "postcopy_bandwidth",
@@ -49,6 +54,11 @@ _OF_THE_FILE = (
     "link_profile",
     "link",
     "contention",
+    "transport",
+    "disk_bandwidth",
+    "disk_cache",
+    "runstate",
+    "memory_shared",
 )
 _START_POSTCOPY = "migrate-start-postcopy"
 

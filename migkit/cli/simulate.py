@@ -21,6 +21,7 @@ examples:
   migkit simulate --postcopy-at 2s --parameter max-postcopy-bandwidth=10MiB --workload uniform:500
   migkit simulate --scenario commit-7aaa1fc072 --rule after --trace pid | grep ram_save_complete
   migkit simulate --scenario mine.toml --out run1 --format csv
+  migkit simulate --transport file --capability mapped-ram --disk-bandwidth 200MB/s
   migkit simulate --workload uniform:500 --json | python3 -m json.tool
 
 exit codes: 0 simulated, however the migration ended; 2 wrong input; 130 interrupted
@@ -36,6 +37,7 @@ def add_parser(commands: options.Commands) -> None:
         epilog=_EPILOG,
     )
     _add_guest(parser)
+    _add_target(parser)
     _add_migration(parser)
     run_group = parser.add_argument_group("the run")
     run_group.add_argument(
@@ -122,6 +124,32 @@ def _add_link(group: options.Container) -> None:
         "--link-profile",
         metavar="STEPS",
         help="the link's bandwidth over time: 0s:1Gbit/s,5s:100Mbit/s",
+    )
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where the stream goes")
+    group.add_argument(
+        "--transport",
+        metavar="KIND",
+        help="tcp (the default), file, file,offset=SIZE or exec; mapped-ram needs file",
+    )
+    group.add_argument(
+        "--disk-bandwidth", metavar="RATE", help="of a file: what its disk takes: 500MB/s"
+    )
+    group.add_argument(
+        "--disk-cache", metavar="SIZE", help="of a file: what may wait for the disk: 1GiB"
+    )
+    group.add_argument(
+        "--runstate",
+        metavar="STATE",
+        help="of the VM when migrate is given: running (the default), paused or prelaunch",
+    )
+    group.add_argument(
+        "--memory-shared",
+        action="store_true",
+        default=None,
+        help="memory that both sides map; x-ignore-shared leaves it behind",
     )
 
 

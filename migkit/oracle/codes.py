@@ -80,6 +80,7 @@ class Reply(IntEnum):
     CANNOT_PAUSE = 4
     CANNOT_RECOVER = 5
     CANNOT_RESUME = 6
+    CANNOT_RESUME_RELEASED = 7
 
 
 class RunState(IntEnum):
@@ -91,6 +92,7 @@ class RunState(IntEnum):
     INMIGRATE = 3
     PAUSED = 4
     EXITED = 5
+    PRELAUNCH = 6
 
 
 class Event(IntEnum):

@@ -16,8 +16,10 @@ _NEED_LOCK = {Command.MIGRATE_START_POSTCOPY, Command.MIGRATE_SET_PARAMETERS}
 _NEED_LOCK |= {Command.MIGRATE_CANCEL, Command.MIGRATE_CONTINUE, Command.MIGRATE}
 
 
-def reply_to(command: int, state: int, asked_state: int) -> int:
+def reply_to(command: int, state: int, asked_state: int, released: bool = False) -> int:
     """Say what a side in ``state`` answers; ``asked_state`` is the state a continue names.
+
+    ``released`` is capability release-ram: what the source gave back it cannot send again.
 
     migrate-recover is the destination's to answer, the rest are the source's, and migrate-pause
     either's.
@@ -34,6 +36,8 @@ def reply_to(command: int, state: int, asked_state: int) -> int:
         return Reply.CANNOT_RECOVER
     if command == Command.MIGRATE and state != State.POSTCOPY_PAUSED:
         return Reply.CANNOT_RESUME
+    if command == Command.MIGRATE and released:
+        return Reply.CANNOT_RESUME_RELEASED
     return Reply.ACCEPTED
 
 

@@ -27,17 +27,19 @@ def release_lock(w: World) -> None:
 
 def finish(w: World) -> None:
     """Account downtime, total time and throughput (migration_completion_end)."""
-    checkpoint(w, Checkpoint.DOWNTIME_END)
+    if w.plan.snapshot is None or w.downtime_ms == 0:
+        checkpoint(w, Checkpoint.DOWNTIME_END)
     now = w.now_ms()
     w.downtime_ms = decisions.completed_downtime_ms(w.downtime_ms, downtime_start_ms(w), now)
     w.total_time_ms = now - w.start_ms
     w.mbps = decisions.mbps_whole(w.transferred, w.total_time_ms - w.setup_time_ms, w.mbps)
     w.set_state(State.COMPLETED)
-    w.run_state = RunState.POSTMIGRATE
+    stays = w.plan.snapshot is not None
+    w.run_state = w.run_state_before if stays else RunState.POSTMIGRATE
     if cut_on_the_way(w):
-        w.destination_state, w.destination_run_state = State.FAILED, RunState.EXITED
+        destination_is(w, State.FAILED, RunState.EXITED)
     else:
-        w.destination_state, w.destination_run_state = State.COMPLETED, RunState.RUNNING
+        destination_is(w, State.COMPLETED, w.run_state_before)
     end_loop(w)
 
 
@@ -71,18 +73,23 @@ def settle(w: World) -> None:
     runs = 0 <= starts <= w.t
     blindly, locked = w.plan.restarts_blindly, w.plan.images_locked
     if commands.source_restarts(blindly, locked, runs):
-        w.run_state = RunState.RUNNING
+        w.run_state = w.run_state_before
         guest.resume(w)
     if w.connect_failed:
         return  # it goes on listening
     if starts < 0:
-        w.destination_state, w.destination_run_state = State.FAILED, RunState.EXITED
+        destination_is(w, State.FAILED, RunState.EXITED)
     elif w.whole_stream_ns >= 0:
-        w.destination_state = State.COMPLETED
         stays = locked and not runs  # the source has taken the images back
-        w.destination_run_state = RunState.PAUSED if stays else RunState.RUNNING
+        destination_is(w, State.COMPLETED, RunState.PAUSED if stays else w.run_state_before)
     else:
-        w.destination_state, w.destination_run_state = State.POSTCOPY_PAUSED, RunState.RUNNING
+        destination_is(w, State.POSTCOPY_PAUSED, w.run_state_before)
+
+
+def destination_is(w: World, state: State, run_state: RunState) -> None:
+    """Set both states of the destination, if there is one."""
+    if w.plan.target is None:
+        w.destination_state, w.destination_run_state = state, run_state
 
 
 def destination_starts_ns(w: World) -> int:

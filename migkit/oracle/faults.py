@@ -26,6 +26,8 @@ def next_write(w: World) -> tuple[int, Vcpu] | None:
 
 def write_ns(w: World, vcpu: Vcpu) -> int | None:
     """Return when a vCPU makes its next write; None if it never does."""
+    if not w.plan.vm_running:
+        return None
     if touches_first(w, vcpu):
         return vcpu.free_ns
     if not have_write(w, vcpu):

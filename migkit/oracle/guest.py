@@ -40,4 +40,4 @@ def stop(w: World) -> None:
 def resume(w: World) -> None:
     """Let the guest run on the source again, after a failure or a cancel."""
     w.guest_mark_ns = w.t
-    w.vm_running = True
+    w.vm_running = bool(w.plan.vm_running)

@@ -12,11 +12,13 @@ from migkit.oracle import (
     preempt,
     savevm,
     senders,
+    snapshot,
     switchover,
     timeline,
 )
 from migkit.oracle.codes import Decision, Event, State, SyncReason
-from migkit.oracle.limiter import rate_limit, reset_window
+from migkit.oracle.limiter import rate_limit, reset_window, update_counters
+from migkit.oracle.passes import Pass
 from migkit.oracle.stream import put, rate_exceeded
 from migkit.oracle.sync import bitmap_sync, timer_sync
 from migkit.oracle.world import World
@@ -33,11 +35,14 @@ def setup(w: World) -> None:
     if w.error:  # nothing is connected yet: cancelled or failed at once
         endings.fail(w)
         return
-    w.destination_state = State.ACTIVE
+    endings.destination_is(w, State.ACTIVE, w.destination_run_state)
     w.t += plan.host.thread_start_ns
-    w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-bandwidth"])
     w.iteration_start_ms = w.now_ms()
     setup_start = w.now_ms()
+    if plan.snapshot is not None:
+        snapshot.prepare(w)  # and nothing limits it
+    else:
+        w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-bandwidth"])
     senders.open_channels(w)
     w.emit(Event.SAVEVM_STATE_HEADER)
     put(w, savevm.header_bytes(w))
@@ -53,12 +58,15 @@ def setup(w: World) -> None:
         w.timer_ns = w.t + plan.host.throttle_timer_ns
     w.emit(Event.SAVEVM_STATE_SETUP)
     w.t += plan.host.setup_ns
-    bitmap_sync(w, SyncReason.SETUP)
+    if plan.snapshot is None:
+        bitmap_sync(w, SyncReason.SETUP)
     savevm.setup_sections(w)
     if w.state == State.SETUP:  # not if it is cancelled by now
         w.set_state(State.ACTIVE)
     w.setup_time_ms = w.now_ms() - setup_start
     w.emit(Event.MIGRATION_THREAD_SETUP_COMPLETE)
+    if plan.snapshot is not None:
+        snapshot.start(w)
 
 
 def turn(w: World) -> None:
@@ -69,14 +77,20 @@ def turn(w: World) -> None:
     if observed_out(w):
         return
     timer_sync(w)
-    if not rate_exceeded(w):
+    decision = Decision.ITERATE
+    if w.plan.snapshot is not None:
+        snapshot.iteration_run(w)
+    elif not rate_exceeded(w):
         decision = iteration_run(w)
-        if w.finished or decision == Decision.POSTCOPY_START:
-            return
+    if w.finished or decision == Decision.POSTCOPY_START:
+        return
     if w.error or w.state == State.CANCELLING:
         handle_error(w)
         return
-    rate_limit(w)
+    if w.plan.snapshot is not None:
+        update_counters(w)
+    else:
+        rate_limit(w)
 
 
 def observed_out(w: World) -> bool:
@@ -92,19 +106,17 @@ def observed_out(w: World) -> bool:
 
 def iteration_run(w: World) -> Decision:
     """One pass: how much is left, what follows from it, and if nothing does, send."""
-    w.t += w.plan.host.pass_ns
-    started, before = w.t, (w.transferred, w.normal_pages, w.zero_pages)
+    began = Pass(w)
     able = may_switch_over(w)
     must, can = savevm.pending(w)
     estimate, exact = must + can, -1
-    in_postcopy, state = w.in_postcopy, w.state
     w.emit(Event.MIGRATE_PENDING_ESTIMATE, estimate, must, can)
     if exact_wanted(w, estimate):
         must, can = pending_exact(w)
         exact = must + can
     threshold = w.threshold_size
     decision = decide(w, must + can, must, able)
-    if in_postcopy:
+    if began.in_postcopy:
         postcopy.leave_device_state(w, must + can)
     if decision == Decision.POSTCOPY_START:
         postcopy.start(w)
@@ -113,21 +125,7 @@ def iteration_run(w: World) -> Decision:
         complete(w)
     else:
         savevm.iterate(w)
-    w.tables["iterations"].append(
-        (
-            started,
-            int(state),
-            int(in_postcopy),
-            estimate,
-            exact,
-            threshold,
-            int(decision),
-            w.t,
-            w.transferred - before[0],
-            w.normal_pages - before[1],
-            w.zero_pages - before[2],
-        )
-    )
+    began.record(estimate, exact, threshold, decision)
     return decision
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migkit.oracle import release
 from migkit.oracle.stream import count_ram_bytes, put, put_page
 from migkit.oracle.world import PAGE_BYTES, World
 
@@ -24,6 +25,7 @@ def put_zero_record(w: World, block: int) -> None:
     w.zero_pages += 1
     count_ram_bytes(w, header + 1)
     put(w, header + 1)
+    release.sent(w)
 
 
 def put_page_record(w: World, block: int, *, by_reference: bool) -> None:
@@ -35,6 +37,7 @@ def put_page_record(w: World, block: int, *, by_reference: bool) -> None:
     count_ram_bytes(w, header + PAGE_BYTES)
     put(w, header)
     if by_reference:
+        release.put_page(w)
         put_page(w)
     else:
         put(w, PAGE_BYTES)

@@ -10,6 +10,7 @@ from migkit.oracle import (
     network,
     preempt,
     ram,
+    release,
     savevm,
     switchover,
     timeline,
@@ -59,6 +60,7 @@ def start(w: World) -> None:
     w.downtime_ms = decisions.blackout_ms(w.t - w.downtime_start_ns, into_ms_ns(w))
     if w.plan.postcopy_ram:
         savevm.ping(w, 4)
+    release.at_switch(w)
     w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-postcopy-bandwidth"])
     waits = w.plan.has_postcopy_device and w.plan.has_return_path
     w.set_state(State.POSTCOPY_DEVICE if waits else State.POSTCOPY_ACTIVE)
@@ -194,9 +196,9 @@ def pause_destination(w: World) -> None:
     """Let the destination wait, too, if it runs by now and is not what failed."""
     runs = w.destination_runs_ns <= w.t
     if runs and not timeline.destination_error_before(w, w.t):
-        w.destination_state, w.destination_run_state = State.POSTCOPY_PAUSED, RunState.RUNNING
+        endings.destination_is(w, State.POSTCOPY_PAUSED, w.run_state_before)
     else:
-        w.destination_state, w.destination_run_state = State.FAILED, RunState.EXITED
+        endings.destination_is(w, State.FAILED, RunState.EXITED)
 
 
 def wait_for_resume(w: World) -> bool:

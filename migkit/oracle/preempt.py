@@ -6,7 +6,7 @@ queue of the main channel, no batch, no limiter lies between. Its pages count in
 
 from __future__ import annotations
 
-from migkit.oracle import destination, faults, timeline
+from migkit.oracle import destination, faults, release, timeline
 from migkit.oracle.codes import Event
 from migkit.oracle.incoming import PAGE, SENT_NS
 from migkit.oracle.network import Channel, arrival, round_trip_ns
@@ -80,7 +80,7 @@ def send(w: World, arrived: int, block: int, page: int) -> int:
         count += PAGE_BYTES
         cost_ns, service_ns = host.normal_page_ns, host.place_page_ns
     sent = max(arrived, w.urgent_free_ns) + cost_ns + host.write_ns
-    w.urgent_free_ns = sent
+    w.urgent_free_ns = sent + release.by_other_thread(w)
     count_ram_bytes(w, count)
     w.transferred += count
     carry(w, sent, count, service_ns, page)

@@ -7,8 +7,10 @@ from migkit.oracle import (
     destination,
     faults,
     guest,
+    mapped_ram,
     multifd,
     preempt,
+    tracking,
     xbzrle_page,
 )
 from migkit.oracle.codes import Event, SyncReason
@@ -69,6 +71,8 @@ def complete(w: World) -> None:
     while find_and_save_page(w) > 0:  # a broken stream does not end it: nothing looks at it here
         pass
     multifd.end_of_section(w)
+    if mapped_ram.is_on(w):
+        mapped_ram.write_bitmaps(w)
     put(w, END_OF_SECTION_BYTES)
     w.emit(Event.RAM_SAVE_COMPLETE, w.dirty_pages, 1)
     flush(w)
@@ -81,14 +85,15 @@ def find_and_save_page(w: World) -> int:
     (ram_find_and_save_block).
     """
     preempt.serve(w)
-    if w.plan.content.moves:  # what is found in a page is what the guest has written by now
+    if w.plan.content.moves and w.plan.snapshot is None:
+        # What is found in a page is what the guest has written by now.
         guest.advance(w)
     (block, page), wrapped = preempt.take_hint(w), False
     while True:
-        asked = requested_page(w)
+        asked = requested_page(w) if w.plan.snapshot is None else tracking.poll_fault(w)
         if asked >= 0:
             block, page = faults.block_of(w, asked), asked
-            sent = save_page(w, block, page)
+            sent = send_page(w, block, page)
             break
         end = w.block_start[block + 1]
         page = w.bmap.find(1, page, end)
@@ -99,7 +104,7 @@ def find_and_save_page(w: World) -> int:
             w.t += w.plan.host.sweep_ns
             return 0
         if page < end:
-            sent = save_page(w, block, page)
+            sent = send_page(w, block, page)
             if sent != 0:
                 break
             page += 1  # unchanged: the search goes on, and nobody looks at budget or clock
@@ -115,6 +120,29 @@ def find_and_save_page(w: World) -> int:
                 return -1
         page = w.block_start[block]
     w.last_seen_block, w.last_page = block, page + 1
+    return sent
+
+
+def send_page(w: World, block: int, page: int) -> int:
+    """Send a page in the way of its target; in a snapshot, let the guest write to it then."""
+    if mapped_ram.is_on(w):
+        sent = save_for_file(w, block, page)
+    else:
+        sent = save_page(w, block, page)
+    if w.plan.snapshot is not None:
+        tracking.unprotect(w, page)
+    return sent
+
+
+def save_for_file(w: World, block: int, page: int) -> int:
+    """Write a page at its place, or queue it for a channel that does."""
+    if not multifd.takes(w, page):
+        clear_before_send(w, block, page)
+        return mapped_ram.save_page(w, block, page)
+    holds_data = not (w.plan.detect_zero_pages and w.content.is_zero(page))
+    sent = save_page(w, block, page)
+    if sent > 0:
+        mapped_ram.note_in_file(w, page, holds_data)
     return sent
 
 

@@ -40,7 +40,7 @@ def run_state_name(state: RunState) -> str:
 def destination_runs(w: World) -> RunState:
     """Return the destination's run state; in postcopy it runs from a moment on."""
     if w.destination_run_state == RunState.INMIGRATE and 0 <= w.destination_runs_ns <= w.t:
-        return RunState.RUNNING
+        return w.run_state_before
     return w.destination_run_state
 
 
@@ -61,7 +61,7 @@ def counters(w: World) -> dict[str, Any]:
         "expected_downtime_ms": w.expected_downtime_ms,
         "transferred_bytes": w.transferred,
         "remaining_bytes": 0 if completed else w.dirty_pages * PAGE_BYTES,
-        "total_bytes": w.total_pages * PAGE_BYTES,
+        "total_bytes": w.migrated_pages * PAGE_BYTES,
         "duplicate_pages": w.zero_pages,
         "normal_pages": w.normal_pages,
         "mbps": w.mbps,
@@ -81,6 +81,11 @@ def counters(w: World) -> dict[str, Any]:
         "package_bytes": w.package_bytes,
         "vfio_transferred_bytes": sum(h["data"] for h in w.handlers),
         "handler_sent_bytes": tuple(h["sent"] for h in w.handlers),
+        "file_bytes": w.file_bytes,
+        "file_pages": len(w.file_pages),
+        "file_rewritten_pages": w.file_rewritten_pages,
+        "snapshot_buffer_bytes": w.snapshot_buffer_bytes,
+        "released_pages": w.released_pages,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from migkit.oracle import iterables, multifd, ram
+from migkit.oracle import iterables, mapped_ram, multifd, ram
 from migkit.oracle.codes import Event
 from migkit.oracle.stream import flush, put, rate_exceeded
 from migkit.oracle.world import PAGE_BYTES, World
@@ -36,13 +36,16 @@ def ping(w: World, value: int) -> None:
 
 def header_bytes(w: World) -> int:
     """Return the size of file header and configuration."""
-    return FILE_HEADER_BYTES + len(w.plan.machine_name)
+    return FILE_HEADER_BYTES + len(w.plan.machine_name) + int(w.plan.configuration_bytes)
 
 
 def setup_sections(w: World) -> None:
     """Write a START section for every handler; RAM lists its blocks."""
-    blocks = sum(1 + size + 8 for size in w.plan.block_id_bytes)
-    put(w, SECTION_START_BYTES + len("ram") + 8 + blocks)
+    put(w, SECTION_START_BYTES + len("ram") + 8)
+    for block, size in enumerate(w.plan.block_id_bytes):
+        put(w, 1 + size + 8 + (8 if w.plan.lists_addresses else 0))
+        if mapped_ram.is_on(w) and block not in w.plan.ignored_blocks:
+            mapped_ram.begin(w, block)
     multifd.flush_and_sync(w)
     put(w, ram.END_OF_SECTION_BYTES)
     flush(w)
@@ -60,21 +63,27 @@ def pending(w: World, exact: bool = False) -> tuple[int, int]:
     return (must, can + dirty) if w.plan.postcopy_ram else (must + dirty, can)
 
 
-def iterate(w: World) -> None:
-    """Let every handler send, in order, as long as there is budget (qemu_savevm_state_iterate)."""
+def iterate(w: World) -> bool:
+    """Let every handler send, in order, as long as there is budget (qemu_savevm_state_iterate).
+
+    True when each of them had nothing more.
+    """
+    finished = True
     for index in range(-1, len(w.handlers)):
         if rate_exceeded(w):
-            return
+            return False
         if index < 0:
             if w.plan.postcopy_ram or not w.in_postcopy:
-                section(w, 0, RAM_SECTION_ID, ram.iterate)
+                finished &= section(w, 0, RAM_SECTION_ID, ram.iterate) > 0
         elif iterables.iterates(w, w.handlers[index]):
             h = w.handlers[index]
-            section(w, index + 1, h["section_id"], partial(iterables.iterate, h=h))
+            chunk = partial(iterables.iterate, h=h)
+            finished &= section(w, index + 1, h["section_id"], chunk) > 0
+    return finished
 
 
-def section(w: World, index: int, section_id: int, body: Callable[[World], int | None]) -> None:
-    """Frame what a handler writes."""
+def section(w: World, index: int, section_id: int, body: Callable[[World], int | None]) -> int:
+    """Frame what a handler writes; return what its hook returned."""
     w.emit(Event.SAVEVM_SECTION_START, index, section_id)
     began, before = w.t, w.transferred + w.pending_bytes
     w.t += w.plan.host.section_ns
@@ -85,6 +94,7 @@ def section(w: World, index: int, section_id: int, body: Callable[[World], int |
     if w.handlers:
         count = w.transferred + w.pending_bytes - before
         w.tables["sections"].append((began, w.t, len(w.tables["iterations"]), index, count))
+    return result
 
 
 def complete_handlers(w: World, *, in_switch: bool = False) -> None:

@@ -6,7 +6,7 @@ when the 32 KiB buffer is full, when the vector has 64 entries, and when somebod
 
 from __future__ import annotations
 
-from migkit.oracle import decisions, destination, timeline
+from migkit.oracle import decisions, destination, release, timeline
 from migkit.oracle.network import Channel, arrival
 from migkit.oracle.senders import settle
 from migkit.oracle.world import PAGE_BYTES, World
@@ -53,11 +53,29 @@ def flush(w: World) -> None:
     if count == 0 or w.error:
         return
     write(w, count, service, pages)
+    release.written(w)
+    if w.plan.target is not None and not w.error:
+        w.file_position += count
+        w.file_bytes = max(w.file_bytes, w.file_position)
+
+
+def write_at(w: World, count: int, offset: int) -> None:
+    """Write bytes at a place of the file, behind what is pending (qemu_put_buffer_at)."""
+    flush(w)
+    if w.error:
+        return
+    w.t += w.plan.target.scattered_write_ns
+    write(w, count, 0, [])
+    if not w.error:
+        w.file_bytes = max(w.file_bytes, offset + count)
 
 
 def write(w: World, count: int, service_ns: int, pages: list[int]) -> None:
     """Hand `count` bytes to the socket: the thread goes on once the buffer has taken them."""
+    target = w.plan.target
     w.t += w.plan.host.write_ns
+    if target is not None:
+        w.t += count * target.byte_ps // 1000
     timeline.apply(w)
     if w.link_bandwidth > 0:
         service_ns = max(service_ns, count * 1_000_000_000 // w.link_bandwidth)
@@ -99,6 +117,8 @@ def accepted_ns(w: World, drain_end: int, service_ns: int, count: int) -> int:
     In postcopy the stream never rests: the kernel lets the sockets grow, and a writer that had to
     wait goes on when a good part of the send buffer is free (sk_stream_write_space), not a page.
     """
+    if w.plan.target is not None:
+        return max(w.t, drain_end - cache_ns(w))
     room, costs = w.plan.send_buffer_bytes, w.plan.host.postcopy
     if not w.in_postcopy:
         return max(w.t, drain_end - service_ns * room // count)
@@ -107,6 +127,13 @@ def accepted_ns(w: World, drain_end: int, service_ns: int, count: int) -> int:
     if accepted > w.t:
         accepted += service_ns * min(room, costs.socket_wake_bytes) // count
     return max(w.t, accepted)
+
+
+def cache_ns(w: World) -> int:
+    """Return how far the disk may lag behind before a write waits: a full cache's time."""
+    if w.link_bandwidth == 0:
+        return 0
+    return int(w.plan.target.cache_bytes * 1_000_000_000 // w.link_bandwidth)
 
 
 def count_ram_bytes(w: World, count: int) -> None:

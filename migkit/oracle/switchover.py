@@ -17,8 +17,9 @@ def stop_vm(w: World) -> None:
     w.run_state = RunState.FINISH_MIGRATE
     w.downtime_start_ns = w.t
     checkpoint(w, Checkpoint.DOWNTIME_START)
-    guest.stop(w)
-    w.t += w.plan.host.vm_stop_ns
+    if w.vm_running:
+        guest.stop(w)
+        w.t += w.plan.host.vm_stop_ns
     checkpoint(w, Checkpoint.VM_STOPPED)
     w.emit(Event.MIGRATION_COMPLETION_VM_STOP, 0)
 

@@ -61,8 +61,9 @@ def read_log(w: World) -> int:
 def merge(w: World, found: set[int]) -> int:
     """Move pages into the bitmap; return how many were clean there."""
     fresh = 0
+    ignored = [range(*w.block_start[block : block + 2]) for block in w.plan.ignored_blocks]
     for page in found:
-        if not w.bmap[page]:
+        if not w.bmap[page] and not any(page in pages for pages in ignored):
             w.bmap[page] = 1
             fresh += 1
     return fresh
@@ -71,7 +72,7 @@ def merge(w: World, found: set[int]) -> int:
 def sync_cost_ns(w: World, reason: SyncReason, protected: int) -> int:
     """Time a sync takes; under TCG it ends when every vCPU has passed a safe point."""
     host, log = w.plan.host, w.plan.dirty_log
-    cost = host.sync_fixed_ns + w.total_pages * host.sync_page_ps // 1000
+    cost = host.sync_fixed_ns + w.migrated_pages * host.sync_page_ps // 1000
     cost += log.log_call_ns * log_calls(w, reason) + protected * log.protect_page_ps // 1000
     cost += log.kick_vcpu_ns * w.plan.vcpus
     if reason == SyncReason.EXACT:

@@ -89,7 +89,7 @@ def carry_out(w: World, item: dict) -> None:
     at = moment(w, item)
     to_destination = to_the_destination(item)
     state = w.destination_state if to_destination else w.state
-    reply = commands.reply_to(item["command"], int(state), item["asked_state"])
+    reply = reply_to(w, item, state)
     w.tables["commands"].append((at, item["command"], int(to_destination), int(reply)))
     if reply == Reply.ACCEPTED:
         execute(w, item, at)
@@ -148,7 +148,7 @@ def answer_the_rest(w: World) -> None:
         if index not in w.fired and item["at_ns"] >= 0:
             to_destination = to_the_destination(item)
             state = w.destination_state if to_destination else w.state
-            reply = commands.reply_to(item["command"], int(state), item["asked_state"])
+            reply = reply_to(w, item, state)
             row = (item["at_ns"], item["command"], int(to_destination), int(reply))
             w.tables["commands"].append(row)
 
@@ -159,5 +159,11 @@ def set_parameters(w: World, arguments: dict[str, int]) -> None:
     if w.xbzrle is not None:
         w.xbzrle.resize(w.parameters.get("xbzrle-cache-size", w.xbzrle.cache_pages * PAGE_BYTES))
     name = "max-postcopy-bandwidth" if w.in_postcopy else "max-bandwidth"
-    if name in arguments and w.vm_running != w.in_postcopy:
+    if name in arguments:
         w.rate_limit_max = decisions.rate_limit_max(arguments[name])
+
+
+def reply_to(w: World, item: dict, state: State) -> int:
+    """Return what a side in that state answers."""
+    released = w.plan.release is not None
+    return commands.reply_to(item["command"], int(state), item["asked_state"], released)

@@ -37,7 +37,7 @@ class World:
         self.t = 0  # virtual time, ns
         self.start_ms = 0
         self.state = State.NONE
-        self.destination_state = State.SETUP
+        self.destination_state = State.SETUP if plan.target is None else State.NONE
         self._init_sides()
         self.finished = False
         self.abandoned = False  # waits for a command that never comes
@@ -51,6 +51,8 @@ class World:
         self.acks_needed = plan.acks_needed  # devices that have not said they may switch over
         self.ack_tags = 0  # such words in the buffer
         self.acked_ns = -1  # when the source knows that all have
+        self._init_target()
+        self._init_snapshot()
         self.timeline = list(plan.timeline)
         self.fired: set[int] = set()  # items of the timeline that are done
         self.event_ns: dict[int, int] = {}  # when each event was last recorded
@@ -61,8 +63,10 @@ class World:
         self.tables: dict[str, list[Any]] = {name: [] for name in RECORDING}
 
     def _init_sides(self) -> None:
-        self.run_state = RunState.RUNNING
-        self.destination_run_state = RunState.INMIGRATE
+        self.run_state_before = RunState(self.plan.run_state)  # when `migrate` was taken
+        self.run_state = self.run_state_before
+        there = self.plan.target is None
+        self.destination_run_state = RunState.INMIGRATE if there else RunState.EXITED
         self.lock_held = False  # the big QEMU lock, by the migration thread
         self.lock_released_ns = 0
         self.connect_failed = False
@@ -122,7 +126,10 @@ class World:
             self.block_start.append(self.block_start[-1] + pages)
         self.total_pages = self.block_start[-1]
         self.bmap = bytearray(b"\1" * self.total_pages)
-        self.dirty_pages = self.total_pages
+        for block in plan.ignored_blocks:  # nothing of a block that stays behind is dirty
+            first, end = self.block_start[block : block + 2]
+            self.bmap[first:end] = bytes(end - first)
+        self.dirty_pages = self.migrated_pages = sum(self.bmap)
         self.content = PageContent(plan)
         self.xbzrle = PageCache(plan) if plan.xbzrle is not None else None
         self.swept = False  # the first sweep is over: the destination has seen every page
@@ -153,7 +160,7 @@ class World:
         self.postcopy_requests = 0
 
     def _init_guest(self) -> None:
-        self.vm_running = True
+        self.vm_running = bool(self.plan.vm_running)
         self.guest_run_ns = 0  # time the vCPUs have been let run
         self.guest_mark_ns = 0  # virtual time up to which guest_run_ns counts
         self.guest_progress_ns = 0  # how far the program has come on its own clock
@@ -179,6 +186,27 @@ class World:
         """Pages sent, those among them that were found unchanged."""
         hits = 0 if self.xbzrle is None else self.xbzrle.hits
         return self.normal_pages + self.zero_pages + hits
+
+    def _init_target(self) -> None:
+        target = self.plan.target
+        self.file_bytes = 0 if target is None else target.offset_bytes  # the file's length
+        self.file_position = self.file_bytes  # where the stream goes on in it
+        self.bitmap_offset: dict[int, int] = {}  # of each block, with mapped-ram
+        self.pages_offset: dict[int, int] = {}
+        self.file_pages: set[int] = set()  # pages at their own places in the file
+        self.file_written: set[int] = set()  # and those it held once
+        self.file_rewritten_pages = 0
+        self.pages_to_release = 0  # pages of data in the vector, with release-ram
+        self.released_pages = 0
+
+    def _init_snapshot(self) -> None:
+        self.locked = bytearray()  # 1 = the guest cannot write this page yet
+        self.vm_paused = False  # since the device state was saved
+        self.snapshot_runs_ns = 0
+        self.snapshot_vcpu_free_ns = 0
+        self.snapshot_touches: list[int] = []  # pages the guest writes before anything else
+        self.snapshot_fault: list[int] | None = None  # page, fault, sent times
+        self.snapshot_buffer_bytes = 0
 
     def now_ms(self) -> int:
         """Read the millisecond clock the way QEMU does: truncated."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from migkit.capabilities import version_numbers
@@ -15,6 +14,7 @@ from migkit.plan.multifd import multifd_plan
 from migkit.plan.network import Network, link_changes
 from migkit.plan.postcopy import PostcopyPlan
 from migkit.plan.record import Plan
+from migkit.plan.target import host_with_target, target_fields, target_link
 from migkit.plan.xbzrle import plan_xbzrle
 from migkit.schema import EVENT_CODES, STATES
 from migkit.timeline import COMMANDS
@@ -64,24 +64,22 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
         key = noise.key(scenario.seed, replicate)
         scenario = drawn(scenario, replicate)
     workload = _workload_fields(scenario)
+    host = host_with_target(scenario.contention.on(scenario.host), scenario)
     return Plan(
-        **dataclasses.asdict(scenario.host.machine),
+        machine_name=host.machine.machine_name,
+        device_state_bytes=host.machine.device_state_bytes,
+        **target_fields(scenario, host),
+        **_link_fields(scenario),
         **_guest_fields(scenario.guest),
         **workload,
         **_capability_fields(scenario),
         postcopy=_postcopy(scenario, replicate is not None),
         **_parameter_fields(scenario),
         xbzrle=plan_xbzrle(scenario),
-        timeline=_timeline(scenario.timeline, scenario.link),
         iterables=handler_fields(scenario.iterables),
         observe_ns=-1 if scenario.observe_for_s is None else to_ns(scenario.observe_for_s),
-        link_bandwidth_bytes_per_s=scenario.link.carries,
-        recovery_link_bandwidth_bytes_per_s=scenario.link.carries_after_recovery,
-        link_latency_ns=scenario.link.latency_ns,
-        network=Network.of(scenario.link, scenario.seed),
-        send_buffer_bytes=scenario.link.send_buffer_bytes,
         seed=scenario.seed,
-        host=scenario.contention.on(scenario.host),
+        host=host,
         limiter_late_ns=late,
         noise_key=key,
         multifd=multifd_plan(scenario, replicate, workload["content"].class_bytes),
@@ -107,6 +105,19 @@ def to_ns(seconds: float) -> int:
     3008400000
     """
     return round(seconds * 1_000_000_000)
+
+
+def _link_fields(scenario: Scenario) -> dict[str, Any]:
+    """Return the link's values; those of a file are its disk's."""
+    link = target_link(scenario)
+    return {
+        "timeline": _timeline(scenario.timeline, link),
+        "link_bandwidth_bytes_per_s": link.carries,
+        "recovery_link_bandwidth_bytes_per_s": link.carries_after_recovery,
+        "link_latency_ns": link.latency_ns,
+        "network": Network.of(link, scenario.seed),
+        "send_buffer_bytes": link.send_buffer_bytes,
+    }
 
 
 def _guest_fields(guest: Guest) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migkit.compression import Cost, cost_of
 from migkit.oracle.draws import stream_key
+from migkit.plan.target import target_link
 
 if TYPE_CHECKING:
     from migkit.link import Link
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["MultifdPlan", "multifd_plan"]
 
 _ZSTD_DEFAULT_LEVEL = 3
+_CACHE_OF_A_CHANNEL = 1 << 28
+"""Most that each channel may have dirty in the page cache, bytes."""
 _RACE_STREAM = 0x6D756C7469666400
 """Keeps the draws of the thread race apart from every other stream of the same seed."""
 
@@ -85,18 +89,19 @@ def multifd_plan(
     if "multifd" not in scenario.capabilities:
         return None
     values = scenario.parameters
-    costs = scenario.contention.on(scenario.host).multifd
+    costs = _costs(scenario)
     level = {
         "zlib": values.multifd_zlib_level,
         "zstd": values.multifd_zstd_level or _ZSTD_DEFAULT_LEVEL,
     }.get(values.multifd_compression, 1)
+    link = target_link(scenario)
     packets = "mapped-ram" not in scenario.capabilities
     run = 0 if replicate is None else replicate + 1
     return MultifdPlan(
         channels=values.multifd_channels,
         packets=packets,
-        links=scenario.link.channel_bandwidths_bytes_per_s,
-        together_permille=_together_permille(scenario.link, values.multifd_channels),
+        links=link.channel_bandwidths_bytes_per_s,
+        together_permille=_together_permille(link, values.multifd_channels),
         flush_after_each_section=packets and scenario.multifd_flush_after_each_section,
         main_detects=values.zero_page_detection == "legacy",
         sender_detects=values.zero_page_detection == "multifd",
@@ -107,6 +112,23 @@ def multifd_plan(
         ),
         costs=costs,
         race_key=stream_key(stream_key(scenario.seed, _RACE_STREAM), run),
+    )
+
+
+def _costs(scenario: Scenario) -> MultifdCosts:
+    """Return the channels' costs; those of a file are its disk's, and nobody places pages."""
+    host = scenario.contention.on(scenario.host)
+    if scenario.transport.has_destination:
+        return host.multifd
+    direct = scenario.parameters.direct_io  # past the page cache: no copy, nothing waits there
+    return dataclasses.replace(
+        host.multifd,
+        write_ns=host.storage.write_ns,
+        write_byte_ps=0 if direct else host.storage.byte_ps,
+        first_touch_page_ns=0,
+        destination_page_ns=0,
+        destination_zero_page_ns=0,
+        send_buffer_bytes=0 if direct else min(host.storage.cache_bytes, _CACHE_OF_A_CHANNEL),
     )
 
 

@@ -15,7 +15,9 @@ from migkit.plan.dirty_log import DirtyLimitPlan, DirtyLogPlan
 from migkit.plan.multifd import MultifdPlan
 from migkit.plan.network import Network
 from migkit.plan.postcopy import PostcopyPlan
+from migkit.plan.target import TargetPlan
 from migkit.plan.xbzrle import PlannedXbzrle
+from migkit.snapshot_costs import ReleaseCosts, SnapshotCosts
 from migkit.workloads import Workload
 
 __all__ = ["Plan"]
@@ -102,6 +104,20 @@ class Plan:
         What the limiter's wake-ups are drawn from, empty without noise; key of those draws.
     multifd : MultifdPlan or None
         What multifd takes; None when it is off.
+    target : TargetPlan or None
+        The file that the stream goes into; None when it goes to a destination.
+    snapshot : SnapshotCosts or None
+        Costs of background-snapshot; None when it is off.
+    release : ReleaseCosts or None
+        Costs of release-ram; None when it is off.
+    vm_running, run_state : bool, int
+        Whether the VM runs when ``migrate`` is taken, and the code of its state.
+    lists_addresses : bool
+        Whether the setup names each block's guest address (x-ignore-shared).
+    ignored_blocks : tuple of int
+        Blocks that stay behind: named in the setup, never sent.
+    configuration_bytes : int
+        Subsection of the stream's configuration that names capabilities.
     """
 
     machine_name: str
@@ -158,3 +174,11 @@ class Plan:
     limiter_late_ns: tuple[int, ...]
     noise_key: int
     multifd: MultifdPlan | None
+    target: TargetPlan | None
+    snapshot: SnapshotCosts | None
+    release: ReleaseCosts | None
+    vm_running: bool
+    run_state: int
+    lists_addresses: bool
+    ignored_blocks: tuple[int, ...]
+    configuration_bytes: int

@@ -56,10 +56,19 @@ REPLIES: Final = (
     "migrate-pause is currently only supported during postcopy-active or postcopy-recover state",
     "Migrate recover can only be run when postcopy is paused.",
     "Cannot resume if there is no paused migration",
+    "Postcopy recovery cannot work when release-ram capability is set",
 )
 """What QEMU answers to a command: migration/migration.c (qmp_migrate_*)."""
 
-RUN_STATES: Final = ("running", "finish-migrate", "postmigrate", "inmigrate", "paused", "exited")
+RUN_STATES: Final = (
+    "running",
+    "finish-migrate",
+    "postmigrate",
+    "inmigrate",
+    "paused",
+    "exited",
+    "prelaunch",
+)
 """States of a virtual machine: ``RunState`` of qapi/run-state.json; ``exited`` has none left."""
 
 CHECKPOINTS: Final = (

@@ -20,6 +20,14 @@ from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform
 from migkit.writes import Writes
 from tests.engine.content_strategies import cache_sizes, contents, writes
+from tests.engine.file_strategies import (
+    file_capabilities,
+    releases,
+    shared_guests,
+    snapshots,
+    storages,
+    transports,
+)
 from tests.engine.iterable_strategies import handlers
 from tests.engine.link_strategies import contentions, links
 from tests.engine.logging_strategies import accelerators, limits, logging_costs
@@ -50,6 +58,9 @@ def hosts(draw: st.DrawFn) -> HostProfile:
     odd["postcopy"] = draw(postcopy_costs())
     odd["dirty_logging"] = draw(logging_costs())
     odd["throttle_timer_ns"] = draw(st.sampled_from((5_000_000_000, 300_000_000)))
+    odd["storage"] = draw(storages)
+    odd["snapshot"] = draw(snapshots)
+    odd["release"] = draw(releases)
     odd["noise"] = Noise(
         limiter_late_ns=draw(st.sampled_from(((), ((), (0, 1, 9_000_000)), ((2_500_000,),)))),
         workload_lead_shift_ns=draw(st.sampled_from(((), (-1_000_000, 3_000_000)))),
@@ -163,8 +174,12 @@ def plans(draw: st.DrawFn) -> Plan:
     names += ["dirty-limit"] if limited else [slowed] if slowed else []
     if "return-path" in names and draw(st.booleans()):
         names.append("switchover-ack")
+    names = draw(file_capabilities(names, multifd.parameters.get("multifd-compression", "none")))
+    guest = draw(shared_guests(guest, names))
     switches = postcopy or ("dirty-bitmaps" in names and draw(st.booleans()))
     others = draw(handlers(postcopy=postcopy, with_bitmaps="dirty-bitmaps" in names))
+    if "background-snapshot" in names:
+        others = tuple(item for item in others if not isinstance(item, VfioDevice))
     busy = any(isinstance(item, VfioDevice) for item in others)
     bandwidth = draw(st.sampled_from((0, 300_000, 1_500_000, 5_000_000, 20_971_520, 10**10)))
     scenario = Scenario(
@@ -194,6 +209,8 @@ def plans(draw: st.DrawFn) -> Plan:
         iterables=others,
         # A VFIO device can keep the loop from ever sleeping.
         observe_for_s=draw(st.sampled_from((0.35,) if busy else (0.35, 3.0, 8.0))),
+        transport=draw(transports(names)),
+        runstate=draw(st.sampled_from(("running", "running", "running", "paused"))),
         workload_lead_s=draw(st.sampled_from((0.0, 0.0501))),
         multifd_flush_after_each_section=multifd.flush_after_each_section,
     )

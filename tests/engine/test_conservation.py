@@ -26,6 +26,20 @@ def rows(recording: dict, event: str) -> np.ndarray:
     return events[events[:, 1] == EVENT_CODES[event]]
 
 
+def is_mapped(plan: Plan) -> bool:
+    """Tell whether each page has its own place in a file."""
+    return plan.target is not None and plan.target.mapped_ram
+
+
+def bitmap_bytes(plan: Plan) -> list[int]:
+    """Return the size of each migrated block's bitmap in a file: whole words."""
+    return [
+        (pages + 63) // 64 * 8
+        for index, pages in enumerate(plan.block_pages)
+        if index not in plan.ignored_blocks
+    ]
+
+
 @SETTINGS
 @given(plan=plans())
 def test_ram_bytes_are_pages_times_their_cost(plan: Plan) -> None:
@@ -33,6 +47,12 @@ def test_ram_bytes_are_pages_times_their_cost(plan: Plan) -> None:
     recording = _engine.run(plan)
     counters = recording["counters"]
     ram_bytes = sum(counters[f"{phase}_bytes"] for phase in ("precopy", "downtime", "postcopy"))
+    if is_mapped(plan):
+        own = 0 if plan.multifd else counters["normal_pages"]  # else the channels write them
+        rest = ram_bytes - own * 4096
+        marks = END_MARK * len(recording["iterations"]["t_ns"])
+        assert 0 <= rest <= sum(bitmap_bytes(plan)) + marks
+        return
     records = (
         counters["normal_pages"] * RECORD["normal"] + counters["duplicate_pages"] * RECORD["zero"]
     )
@@ -57,7 +77,8 @@ def test_pages_sent_are_pages_that_were_dirty(plan: Plan) -> None:
     counters = recording["counters"]
     if counters["status"] == "postcopy-paused" or len(rows(recording, "postcopy_pause_continued")):
         return  # what was on its way is sent again
-    dirtied = sum(plan.block_pages) + int(recording["rounds"]["new_dirty_pages"].sum())
+    migrated = counters["total_bytes"] // 4096
+    dirtied = migrated + int(recording["rounds"]["new_dirty_pages"].sum())
     sent = counters["normal_pages"] + counters["duplicate_pages"]
     if plan.xbzrle is not None:  # a hit goes as a record or not at all; an overflow goes whole
         sent += counters["xbzrle_pages"] - counters["xbzrle_overflow"]
@@ -83,13 +104,15 @@ def test_a_completed_stream_is_its_parts(plan: Plan) -> None:
     commands = rows(recording, "savevm_command_send")
     sections = len(rows(recording, "savevm_section_start"))
     names = sum(len(item["name"]) for item in plan.iterables)
-    blocks = sum(9 + size for size in plan.block_id_bytes)
-    header = 13 + len(plan.machine_name)
+    listed = 9 + (8 if plan.lists_addresses else 0) + (28 if is_mapped(plan) else 0)
+    blocks = sum(listed + size for size in plan.block_id_bytes)
+    header = 13 + len(plan.machine_name) + plan.configuration_bytes
     setup = 14 + 3 + 8 + blocks + END_MARK + 5 + len(plan.iterables) * (14 + 5) + names
     postcopy = len(rows(recording, "postcopy_start")) > 0
     # The END section's mark, and in postcopy that of the empty section before the switch.
     # Without postcopy-ram, RAM ends in the switch and once more.
     uncounted_marks = END_MARK * (1 if not postcopy else 2 if plan.postcopy_ram else 3)
+    uncounted_marks -= END_MARK if plan.snapshot else 0
     words = 0 if plan.multifd is None or plan.multifd.flush_after_each_section else 8
     channels = counters["multifd_bytes"] + words * len(rows(recording, "multifd_send_sync_main"))
     devices = plan.device_state_bytes + 1 + (0 if postcopy else plan.vmdesc_bytes)
@@ -112,6 +135,7 @@ def test_a_completed_stream_is_its_parts(plan: Plan) -> None:
         + devices
         + counters["package_bytes"]
         + channels
+        + counters["snapshot_buffer_bytes"]
     )
     assert counters["transferred_bytes"] == parts
 
@@ -128,7 +152,7 @@ def test_time_never_goes_back_and_states_follow_each_other(plan: Plan) -> None:
     assert seen[0] == "setup"
     legal = {
         "setup": {"active", "cancelling", "failed"},
-        "active": {"device", "pre-switchover", "cancelling", "failed"},
+        "active": {"device", "pre-switchover", "cancelling", "failed", "completed"},
         "pre-switchover": {"device", "cancelling", "failed"},
         "device": {"postcopy-device", "postcopy-active", "completed", "failed", "cancelling"},
         # The older rule may complete before the destination has loaded the package.
@@ -145,6 +169,8 @@ def test_time_never_goes_back_and_states_follow_each_other(plan: Plan) -> None:
     }
     for state, following in pairwise(seen):
         assert following in legal[state]
+        if (state, following) == ("active", "completed"):
+            assert plan.snapshot is not None
 
 
 @SETTINGS

@@ -64,7 +64,7 @@ BY_NAME = {
     "current": st.integers(0, 2**31 - 1) | st.integers(0, 500),
     "throttle_us": st.integers(0, 2**50), "ring_pages": st.integers(0, 65536),
     "max_rate": st.integers(1, 2**31 - 1) | st.integers(1, 500),
-    "state": states, "in_completion": flags, "asked_state": states,
+    "state": states, "in_completion": flags, "asked_state": states, "released": flags,
     "command": st.sampled_from([int(command) for command in codes.Command]),
     "lock_held": flags, "blindly": flags, "images_locked": flags, "destination_runs": flags,
 }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from migkit import _engine, oracle
 from migkit.guest import Guest
@@ -183,9 +183,13 @@ def play(plan: Plan) -> tuple[dict[str, Any], list[int], list[int]]:
 @given(plan=plans())
 def test_the_destination_has_every_write(plan: Plan) -> None:
     """In every mode: what was written after a page's last copy was dirty at the end."""
+    assume(plan.snapshot is None)  # it keeps no log: what is written later does not belong to it
     recording, here, there = play(plan)
     precopy = not len(rows(recording, "postcopy_start"))
     if recording["counters"]["status"] == "completed" and precopy:
-        assert there == here
+        starts = np.cumsum((0, *plan.block_pages))
+        for index in set(range(len(plan.block_pages))) - set(plan.ignored_blocks):
+            block = slice(starts[index], starts[index + 1])
+            assert there[block] == here[block]
     # To look at each page, not only at syncs and clears, changes nothing.
     assert_equal_recordings(recording, oracle.run(plan))

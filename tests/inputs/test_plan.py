@@ -34,6 +34,9 @@ def test_nothing_is_left_open(scenario):
     assert {name for name, value in fields.items() if value is None} <= {
         "dirty_limit",
         "multifd",
+        "release",
+        "snapshot",
+        "target",
         "xbzrle",
     }
 
