@@ -98,7 +98,7 @@ def _check_mapped_ram(scenario: Scenario) -> None:
 
 
 def _check_snapshot(scenario: Scenario) -> None:
-    """A VFIO device cannot be saved while the guest runs on (vfio_save_prepare)."""
+    """Refuse a VFIO device, which cannot be saved while the guest runs on (vfio_save_prepare)."""
     if "background-snapshot" not in scenario.capabilities:
         return
     for item in scenario.iterables:
