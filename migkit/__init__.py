@@ -19,23 +19,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from migkit import datasets, errors, figures, plot, schema, style, units, workloads
-    from migkit.accelerator import Accelerator
     from migkit.calibrate import calibrate
-    from migkit.capabilities import Capabilities
     from migkit.capture import read_capture, read_trace_log
     from migkit.compare import compare
     from migkit.errors import MigkitError
     from migkit.explorer import explore
-    from migkit.guest import Guest
+    from migkit.guest import Guest, RamBlock
+    from migkit.guest.accelerator import Accelerator
     from migkit.host import HostProfile
-    from migkit.link import Link
+    from migkit.network import Link
     from migkit.parameters import MigrationParameters
-    from migkit.ram_block import RamBlock
+    from migkit.parameters.capabilities import Capabilities
     from migkit.results import Migration
     from migkit.results.replicates import Replicates
     from migkit.scenario import Scenario
+    from migkit.scenario.timeline import TimelineItem
     from migkit.simulate import simulate
-    from migkit.timeline import TimelineItem
     from migkit.validate import validate
 
 __version__ = "0.1.0"
@@ -73,18 +72,18 @@ __all__ = [
 
 # Public name -> module that defines it. Names of __all__ that are missing here are modules.
 _HOME = {
-    "Accelerator": "accelerator",
-    "Capabilities": "capabilities",
+    "Accelerator": "guest.accelerator",
+    "Capabilities": "parameters.capabilities",
     "Guest": "guest",
     "HostProfile": "host",
-    "Link": "link",
+    "Link": "network",
     "MigkitError": "errors",
     "Migration": "results",
     "MigrationParameters": "parameters",
-    "RamBlock": "ram_block",
+    "RamBlock": "guest",
     "Replicates": "results.replicates",
     "Scenario": "scenario",
-    "TimelineItem": "timeline",
+    "TimelineItem": "scenario.timeline",
     "calibrate": "calibrate",
     "compare": "compare",
     "explore": "explorer",

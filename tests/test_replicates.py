@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from migkit import _engine, datasets
 from migkit.errors import HostProfileError, InputError
 from migkit.host import HostProfile
-from migkit.noise import Noise, between
+from migkit.host.noise import Noise, between
 from migkit.oracle.draws import counter
 from migkit.plan import make_plan
 from migkit.plan.draw import drawn
 from migkit.results.replicates import Replicates
 from migkit.scenario import Scenario
+from migkit.scenario.timeline import TimelineItem
 from migkit.simulate import simulate
-from migkit.timeline import TimelineItem
 from migkit.validate import Comparison, Validation, compare_capture, validation_table
 from migkit.validate.observed import Observed
 from migkit.validate.twin import Prediction

@@ -8,7 +8,7 @@ cdef enum:
     MOST_CONTENTS = 1 << MOST_PLANES
     MOST_OUTCOMES = 8
 
-cdef enum ChangeKind:       # positions in migkit.writes.CHANGES
+cdef enum ChangeKind:       # positions in migkit.guest.writes.CHANGES
     CHANGE_FILL = 0
     CHANGE_DELTA = 1
     CHANGE_COUNT = 2

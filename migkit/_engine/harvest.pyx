@@ -53,15 +53,20 @@ cdef dict columns(str name, Table table):
     }
 
 
-cdef object file_pages(World w):
-    """Count the pages that a file holds at their own places."""
-    return count(w.target.file_bmap, w.words) if w.target.mapped_ram else 0
+cdef dict file_counters(World w):
+    """Return what a file as target holds, and what was held back for its end."""
+    return {
+        "file_bytes": w.target.file_bytes,
+        "file_pages": count(w.target.file_bmap, w.words) if w.target.mapped_ram else 0,
+        "file_rewritten_pages": w.target.rewritten_pages,
+        "snapshot_buffer_bytes": w.snapshot.buffer_bytes,
+    }
 
 
 cdef dict counters(World w):
     """Return the fields of query-migrate at the end of the run."""
     completed = w.state == STATE_COMPLETED
-    return xbzrle_counters(w) | {
+    return xbzrle_counters(w) | file_counters(w) | {
         "status": STATES[w.state],
         "total_time_ms": w.total_time_ms,
         "setup_time_ms": w.setup_time_ms,
@@ -92,10 +97,6 @@ cdef dict counters(World w):
         "exact_queries_in_postcopy": w.exact_queries_in_postcopy,
         "package_bytes": w.package_bytes,
         "vfio_transferred_bytes": sum(w.handlers[i].data for i in range(w.handler_count)),
-        "file_bytes": w.target.file_bytes,
-        "file_pages": file_pages(w),
-        "file_rewritten_pages": w.target.rewritten_pages,
-        "snapshot_buffer_bytes": w.snapshot.buffer_bytes,
         "released_pages": w.release.switch_pages + w.release.sent_pages,
         "handler_sent_bytes": tuple(w.handlers[i].sent for i in range(w.handler_count)),
     }

@@ -61,6 +61,20 @@ def run(plan, progress=None):
     return recording(w, plan)
 
 
+cdef void greet(World w) noexcept nogil:
+    """Write the header, ask for answers, say that postcopy may come."""
+    w.emit(EVENT_SAVEVM_STATE_HEADER)
+    put(w, savevm.header_bytes(w))
+    if w.has_return_path:
+        savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
+        savevm.ping(w, 1)
+        w.first_pong_ns = max(w.t, w.drain_end) + network.round_trip_ns(w)
+        if w.acks.needed == 0:      # then the destination acks when the return path is opened
+            w.acks.acked_ns = w.first_pong_ns
+    if w.postcopy_possible:
+        savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if w.postcopy_ram else 0)
+
+
 cdef void setup(World w) noexcept nogil:
     """Connect, write the header and the START sections, do the first sync."""
     cdef int64_t setup_start
@@ -80,16 +94,7 @@ cdef void setup(World w) noexcept nogil:
     else:
         w.rate_limit_max = decisions.rate_limit_max(w.parameters.max_bandwidth)
     open_channels(w)
-    w.emit(EVENT_SAVEVM_STATE_HEADER)
-    put(w, savevm.header_bytes(w))
-    if w.has_return_path:
-        savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
-        savevm.ping(w, 1)
-        w.first_pong_ns = max(w.t, w.drain_end) + network.round_trip_ns(w)
-        if w.acks.needed == 0:      # then the destination acks when the return path is opened
-            w.acks.acked_ns = w.first_pong_ns
-    if w.postcopy_possible:
-        savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if w.postcopy_ram else 0)
+    greet(w)
     if w.auto_converge:
         w.timer_ns = w.t + w.host.throttle_timer_ns
     w.emit(EVENT_SAVEVM_STATE_SETUP)

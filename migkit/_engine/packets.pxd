@@ -27,7 +27,7 @@ cdef struct Sender:        # one sender thread with its socket; what it does, if
     int64_t sync_ns
 
 
-cdef struct Costs:          # of migkit.multifd.MultifdCosts
+cdef struct Costs:          # of migkit.host.multifd_costs.MultifdCosts
     int64_t open_ns
     int64_t open_channel_ns
     int64_t wake_ns

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from migkit.capabilities import SIMULATED
 from migkit.errors import InputError
+from migkit.parameters.capabilities import SIMULATED
 from migkit.plan import Plan, make_plan
 from migkit.scenario import Scenario
 

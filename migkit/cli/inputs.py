@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migkit.capabilities import Capabilities
 from migkit.errors import InputError
 from migkit.parameters import PARAMETERS
+from migkit.parameters.capabilities import Capabilities
 from migkit.scenario import Scenario
-from migkit.timeline import TimelineItem
+from migkit.scenario.timeline import TimelineItem
 from migkit.units import parse_bytes, parse_duration, parse_rate
 
 if TYPE_CHECKING:

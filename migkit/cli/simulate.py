@@ -7,7 +7,7 @@ import argparse
 from migkit.cli import options, output
 from migkit.cli.inputs import scenario_of, stamp_of
 from migkit.cli.terminal import Progress
-from migkit.workload_text import FORMS
+from migkit.workloads.text import FORMS
 
 _EPILOG = f"""\
 workloads:

@@ -15,8 +15,8 @@ import pandas as pd
 
 from migkit.evidence.tail import postcopy_begun_ns
 from migkit.scenario import Scenario
+from migkit.scenario.timeline import TimelineItem
 from migkit.simulate import simulate
-from migkit.timeline import TimelineItem
 
 if TYPE_CHECKING:
     from migkit.results import Migration

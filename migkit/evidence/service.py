@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from migkit.evidence.pairs import RULES
-from migkit.iterables import IterableHandler
 from migkit.scenario import Scenario
+from migkit.scenario.iterables import IterableHandler
 from migkit.simulate import simulate
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final
 
-from migkit.capabilities import Capabilities
 from migkit.errors import InputError, NotSimulatedError, did_you_mean
+from migkit.parameters.capabilities import Capabilities
 from migkit.scenario import Scenario
 
 WORKLOADS: Final[dict[str, str]] = {

@@ -16,7 +16,7 @@ BITS_PER_WORD = 64
 
 
 class Mode(IntEnum):
-    """The ways of a dirty log; `migkit.accelerator.LOG_MODES` in its order."""
+    """The ways of a dirty log; `migkit.guest.accelerator.LOG_MODES` in its order."""
 
     TCG = 0
     GET_AND_CLEAR = 1

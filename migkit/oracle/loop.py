@@ -24,6 +24,20 @@ from migkit.oracle.sync import bitmap_sync, timer_sync
 from migkit.oracle.world import World
 
 
+def greet(w: World) -> None:
+    """Write the header, ask for answers, say that postcopy may come."""
+    w.emit(Event.SAVEVM_STATE_HEADER)
+    put(w, savevm.header_bytes(w))
+    if w.plan.has_return_path:
+        savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
+        savevm.ping(w, 1)
+        w.first_pong_ns = max(w.t, w.drain_end) + network.round_trip_ns(w)
+        if w.acks_needed == 0:  # then the destination acks when the return path is opened
+            w.acked_ns = w.first_pong_ns
+    if w.plan.postcopy_possible:
+        savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if w.plan.postcopy_ram else 0)
+
+
 def setup(w: World) -> None:
     """Connect, write the header and the START sections, do the first sync."""
     plan = w.plan
@@ -44,16 +58,7 @@ def setup(w: World) -> None:
     else:
         w.rate_limit_max = decisions.rate_limit_max(w.parameters["max-bandwidth"])
     senders.open_channels(w)
-    w.emit(Event.SAVEVM_STATE_HEADER)
-    put(w, savevm.header_bytes(w))
-    if plan.has_return_path:
-        savevm.command(w, savevm.OPEN_RETURN_PATH, 0)
-        savevm.ping(w, 1)
-        w.first_pong_ns = max(w.t, w.drain_end) + network.round_trip_ns(w)
-        if w.acks_needed == 0:  # then the destination acks when the return path is opened
-            w.acked_ns = w.first_pong_ns
-    if plan.postcopy_possible:
-        savevm.command(w, savevm.POSTCOPY_ADVISE, 16 if plan.postcopy_ram else 0)
+    greet(w)
     if plan.auto_converge:
         w.timer_ns = w.t + plan.host.throttle_timer_ns
     w.emit(Event.SAVEVM_STATE_SETUP)

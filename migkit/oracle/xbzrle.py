@@ -68,6 +68,8 @@ def check_pages(old: bytes, new: bytes) -> None:
 
 def run_end(old: bytes, new: bytes, at: int, *, equal: bool) -> int:
     """Return where the run of equal, or of different, bytes from `at` ends."""
+    while equal and at + 64 <= len(old) and old[at : at + 64] == new[at : at + 64]:
+        at += 64
     while at < len(old) and (old[at] == new[at]) == equal:
         at += 1
     return at

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from migkit.guest.ram_block import PAGE_BYTES
+from migkit.guest.writes import CHANGES, Change
 from migkit.oracle.draws import stream_key
-from migkit.phased_workloads import Phases
-from migkit.ram_block import PAGE_BYTES
 from migkit.workloads import HotCold, Sequential, Uniform
-from migkit.writes import CHANGES, Change
+from migkit.workloads.phased import Phases
 
 if TYPE_CHECKING:
     from migkit.guest import Guest
@@ -38,7 +38,7 @@ class PlannedWrites:
     limits : tuple of int
         The draw below limit i, and not below the one before, has outcome i.
     kinds, classes, places, place_bytes : tuple of int
-        Position in `migkit.writes.CHANGES`; class after a fill; size of a delta.
+        Position in `migkit.guest.writes.CHANGES`; class after a fill; size of a delta.
     """
 
     key: int

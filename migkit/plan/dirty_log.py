@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migkit.accelerator import LOG_MODES
-from migkit.capabilities import version_numbers
 from migkit.errors import WorkloadError
-from migkit.phased_workloads import Phases
-from migkit.recorded_workloads import Callback
+from migkit.guest.accelerator import LOG_MODES
+from migkit.parameters.capabilities import version_numbers
 from migkit.workloads import Workload
+from migkit.workloads.phased import Phases
+from migkit.workloads.recorded import Callback
 
 if TYPE_CHECKING:
     from migkit.scenario import Scenario
@@ -25,13 +25,13 @@ class DirtyLogPlan:
     Attributes
     ----------
     mode : int
-        Position in `migkit.accelerator.LOG_MODES`.
+        Position in `migkit.guest.accelerator.LOG_MODES`.
     clear_shift : int
         A chunk of the deferred clear has 2 to this power pages.
     clears_to_the_end : bool
         Whether chunks are cleared in the last stage and in postcopy too: up to 10.0.
     initially_set, ring_with_bitmap : bool
-        See `migkit.accelerator.Accelerator`; False where the mode has no use for it.
+        See `migkit.guest.accelerator.Accelerator`; False where the mode has no use for it.
     ring_entries, ring_limit : int
         Size of a vCPU's ring, 0 without one; entries with which it is full.
     executed : bool
@@ -40,7 +40,7 @@ class DirtyLogPlan:
     write_ns, first_write_ns : int
         A vCPU's time for a page write; what it takes more where the log sees the write.
     protect_page_ps, log_call_ns, kick_vcpu_ns, ring_full_exit_ns : int
-        See `migkit.logging_costs.LoggingCosts`; 0 where the mode has no such cost.
+        See `migkit.host.logging_costs.LoggingCosts`; 0 where the mode has no such cost.
     """
 
     mode: int

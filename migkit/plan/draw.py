@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from migkit.scenario import Scenario
-    from migkit.timeline import TimelineItem
+    from migkit.scenario.timeline import TimelineItem
 
 __all__ = ["drawn"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from migkit.capabilities import version_numbers
-from migkit.iterables import DirtyBitmap, Handler, IterableHandler, VfioDevice
+from migkit.parameters.capabilities import version_numbers
+from migkit.scenario.iterables import DirtyBitmap, Handler, IterableHandler, VfioDevice
 
 if TYPE_CHECKING:
     from migkit.scenario import Scenario

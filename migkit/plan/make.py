@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from migkit.capabilities import version_numbers
 from migkit.errors import NotSimulatedError
+from migkit.parameters.capabilities import version_numbers
 from migkit.plan.content import plan_content
 from migkit.plan.dirty_log import dirty_limit_plan, dirty_log_plan
 from migkit.plan.draw import drawn
@@ -16,14 +16,14 @@ from migkit.plan.postcopy import PostcopyPlan
 from migkit.plan.record import Plan
 from migkit.plan.target import host_with_target, target_fields, target_link
 from migkit.plan.xbzrle import plan_xbzrle
+from migkit.scenario.timeline import COMMANDS
 from migkit.schema import EVENT_CODES, STATES
-from migkit.timeline import COMMANDS
 
 if TYPE_CHECKING:
     from migkit.guest import Guest
-    from migkit.link import Link
+    from migkit.network.link import Link
     from migkit.scenario import Scenario
-    from migkit.timeline import TimelineItem
+    from migkit.scenario.timeline import TimelineItem
 
 __all__ = ["make_plan"]
 

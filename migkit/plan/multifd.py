@@ -11,8 +11,8 @@ from migkit.oracle.draws import stream_key
 from migkit.plan.target import target_link
 
 if TYPE_CHECKING:
-    from migkit.link import Link
-    from migkit.multifd import MultifdCosts
+    from migkit.host.multifd_costs import MultifdCosts
+    from migkit.network.link import Link
     from migkit.scenario import Scenario
 
 __all__ = ["MultifdPlan", "multifd_plan"]

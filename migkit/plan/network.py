@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from migkit.link import Link
+from migkit.network.link import Link
 from migkit.oracle.draws import stream_key
 
 __all__ = ["Network", "link_changes"]

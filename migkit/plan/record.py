@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migkit.host import HostProfile
+from migkit.host.snapshot_costs import ReleaseCosts, SnapshotCosts
 from migkit.plan.content import PlannedContent
 from migkit.plan.dirty_log import DirtyLimitPlan, DirtyLogPlan
 from migkit.plan.multifd import MultifdPlan
@@ -17,7 +18,6 @@ from migkit.plan.network import Network
 from migkit.plan.postcopy import PostcopyPlan
 from migkit.plan.target import TargetPlan
 from migkit.plan.xbzrle import PlannedXbzrle
-from migkit.snapshot_costs import ReleaseCosts, SnapshotCosts
 from migkit.workloads import Workload
 
 __all__ = ["Plan"]

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migkit.link import Link
+from migkit.network.link import Link
 from migkit.schema import RUN_STATES
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class TargetPlan:
     mapped_ram : bool
         Whether each page has its own place in the file.
     byte_ps, scattered_write_ns, cache_bytes : int
-        See `migkit.storage.Storage`; its other costs stand where a link has them.
+        See `migkit.host.storage.Storage`; its other costs stand where a link has them.
     """
 
     offset_bytes: int

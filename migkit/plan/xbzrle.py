@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from migkit.guest.ram_block import PAGE_BYTES
+from migkit.host.xbzrle_costs import XbzrleCosts
 from migkit.oracle.draws import stream_key
-from migkit.ram_block import PAGE_BYTES
-from migkit.xbzrle_costs import XbzrleCosts
 
 if TYPE_CHECKING:
     from migkit.scenario import Scenario

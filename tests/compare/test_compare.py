@@ -19,7 +19,7 @@ from migkit.compare import Comparison, compare
 from migkit.errors import InputError
 from migkit.plan import Plan
 from migkit.results import Migration
-from migkit.timeline import TimelineItem
+from migkit.scenario.timeline import TimelineItem
 
 PAGE_BYTES = 4096
 GUEST = {

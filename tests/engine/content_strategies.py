@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from migkit.content import Content
-from migkit.writes import Change, Writes
+from migkit.guest.content import Content
+from migkit.guest.writes import Change, Writes
 
 cache_sizes = st.sampled_from([4096, 16 * 4096, 256 * 4096, 64 << 20])
 """Sizes of xbzrle's page cache: pages get into each other's way, or never."""

@@ -7,9 +7,9 @@ import dataclasses
 from hypothesis import strategies as st
 
 from migkit.guest import Guest
-from migkit.snapshot_costs import ReleaseCosts, SnapshotCosts
-from migkit.storage import Storage
-from migkit.transport import Transport
+from migkit.host.snapshot_costs import ReleaseCosts, SnapshotCosts
+from migkit.host.storage import Storage
+from migkit.network.transport import Transport
 
 _COSTS = st.integers(0, 20_000)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from migkit.iterables import DirtyBitmap, Handler, IterableHandler, VfioDevice
+from migkit.scenario.iterables import DirtyBitmap, Handler, IterableHandler, VfioDevice
 
 
 @st.composite

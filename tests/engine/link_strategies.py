@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from migkit.contention import Contention
-from migkit.link import Link
+from migkit.host.contention import Contention
+from migkit.network.link import Link
 
 
 @st.composite

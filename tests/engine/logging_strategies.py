@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from migkit.accelerator import Accelerator
-from migkit.logging_costs import LoggingCosts
+from migkit.guest.accelerator import Accelerator
+from migkit.host.logging_costs import LoggingCosts
 
 
 @st.composite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from migkit.timeline import TimelineItem
+from migkit.scenario.timeline import TimelineItem
 from tests.engine.link_strategies import link_arguments
 
 EVENTS = ("ram_save_complete", "postcopy_start", "migration_return_path_end_before")

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from migkit.multifd import MultifdCosts
+from migkit.host.multifd_costs import MultifdCosts
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from migkit.postcopy_costs import PostcopyCosts
-from migkit.timeline import TimelineItem
+from migkit.host.postcopy_costs import PostcopyCosts
+from migkit.scenario.timeline import TimelineItem
 
 
 @st.composite

@@ -6,19 +6,19 @@ import dataclasses
 
 from hypothesis import strategies as st
 
-from migkit.capabilities import Capabilities
-from migkit.content import Content
 from migkit.guest import Guest
+from migkit.guest.content import Content
+from migkit.guest.ram_block import RamBlock
+from migkit.guest.writes import Writes
 from migkit.host import HostProfile
-from migkit.iterables import VfioDevice
-from migkit.noise import Noise
+from migkit.host.noise import Noise
 from migkit.parameters import MigrationParameters
+from migkit.parameters.capabilities import Capabilities
 from migkit.plan import Plan, make_plan
-from migkit.ram_block import RamBlock
 from migkit.scenario import Scenario
-from migkit.timeline import TimelineItem
+from migkit.scenario.iterables import VfioDevice
+from migkit.scenario.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform
-from migkit.writes import Writes
 from tests.engine.content_strategies import cache_sizes, contents, writes
 from tests.engine.file_strategies import (
     file_capabilities,
@@ -176,7 +176,8 @@ def plans(draw: st.DrawFn) -> Plan:
         names.append("switchover-ack")
     names = draw(file_capabilities(names, multifd.parameters.get("multifd-compression", "none")))
     guest = draw(shared_guests(guest, names))
-    switches = postcopy or ("dirty-bitmaps" in names and draw(st.booleans()))
+    answered = "mapped-ram" not in names  # by a destination, to which the guest can go
+    switches = postcopy or ("dirty-bitmaps" in names and answered and draw(st.booleans()))
     others = draw(handlers(postcopy=postcopy, with_bitmaps="dirty-bitmaps" in names))
     if "background-snapshot" in names:
         others = tuple(item for item in others if not isinstance(item, VfioDevice))

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from migkit import Scenario, _engine, oracle
-from migkit.content import Content
 from migkit.guest import Guest
+from migkit.guest.content import Content
+from migkit.guest.writes import Writes
 from migkit.oracle.content import PageContent
-from migkit.phased_workloads import Phase, Phases
 from migkit.plan import make_plan
-from migkit.recorded_workloads import RecordedPages
 from migkit.workloads import Sequential, Uniform
-from migkit.writes import Writes
+from migkit.workloads.phased import Phase, Phases
+from migkit.workloads.recorded import RecordedPages
 from tests.engine.test_oracle_equality import assert_equal_recordings
 
 MIB = 1 << 20

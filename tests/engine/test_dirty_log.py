@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from migkit import _engine, oracle
 from migkit.guest import Guest
+from migkit.guest.ram_block import RamBlock
 from migkit.oracle import guest, ram
 from migkit.oracle.dirty_log import DirtyLog
 from migkit.oracle.world import World
 from migkit.plan import Plan, make_plan
-from migkit.ram_block import RamBlock
-from migkit.recorded_workloads import RecordedPages
 from migkit.scenario import Scenario
 from migkit.schema import EVENT_CODES
+from migkit.workloads.recorded import RecordedPages
 from tests.engine.strategies import plans
 from tests.engine.test_oracle_equality import assert_equal_recordings
 

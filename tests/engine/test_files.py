@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 
 from migkit import _engine, oracle
 from migkit.guest import Guest
+from migkit.guest.ram_block import RamBlock
 from migkit.host import HostProfile, MachineProfile
 from migkit.plan import Plan, make_plan
-from migkit.ram_block import RamBlock
 from migkit.scenario import Scenario
 from tests.engine.strategies import plans
 

@@ -5,9 +5,9 @@ import pytest
 
 from migkit import _engine, oracle
 from migkit.errors import InputError
-from migkit.iterables import DirtyBitmap, IterableHandler, VfioDevice
 from migkit.plan import make_plan
 from migkit.scenario import Scenario
+from migkit.scenario.iterables import DirtyBitmap, IterableHandler, VfioDevice
 from migkit.schema import DECISIONS
 from tests.engine.test_oracle_equality import assert_equal_recordings
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from migkit import _engine, oracle
-from migkit.contention import DESTINATION_COSTS, SOURCE_COSTS, Contention
 from migkit.errors import InputError
 from migkit.host import HostProfile
-from migkit.link import Link
+from migkit.host.contention import DESTINATION_COSTS, SOURCE_COSTS, Contention
+from migkit.network.link import Link
 from migkit.oracle import network
 from migkit.oracle.draws import counter
 from migkit.plan import make_plan

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from migkit import _engine, datasets, oracle, simulate
-from migkit.capabilities import Capabilities
+from migkit.parameters.capabilities import Capabilities
 from migkit.plan import Plan, make_plan
 from migkit.scenario import Scenario
+from migkit.scenario.timeline import TimelineItem
 from migkit.schema import EVENT_CODES
-from migkit.timeline import TimelineItem
 
 ENGINES = pytest.mark.parametrize("run", [_engine.run, oracle.run], ids=["engine", "oracle"])
 Run = Callable[[Plan], dict[str, Any]]

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migkit import Scenario, datasets, simulate
+from migkit.guest.writes import Writes
 from migkit.oracle.program_pages import ProgramPages, offset_of
 from migkit.oracle.writers import make_writer
 from migkit.oracle.xbzrle import encode
 from migkit.workloads import HotCold, Sequential, Uniform
-from migkit.writes import Writes
 
 PROGRAMS = st.sampled_from([Sequential, Uniform, HotCold]).flatmap(
     lambda kind: st.builds(

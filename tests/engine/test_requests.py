@@ -12,8 +12,8 @@ import pytest
 from migkit import _engine, oracle, simulate
 from migkit.plan import Plan, make_plan
 from migkit.scenario import Scenario
+from migkit.scenario.timeline import TimelineItem
 from migkit.schema import EVENT_CODES
-from migkit.timeline import TimelineItem
 
 ENGINES = pytest.mark.parametrize("run", [_engine.run, oracle.run], ids=["engine", "oracle"])
 Run = Callable[[Plan], dict[str, Any]]

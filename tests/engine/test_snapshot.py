@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from migkit import _engine, oracle
 from migkit.guest import Guest
+from migkit.guest.ram_block import RamBlock
+from migkit.host.snapshot_costs import SnapshotCosts
+from migkit.host.storage import Storage
 from migkit.plan import Plan, make_plan
-from migkit.ram_block import RamBlock
 from migkit.scenario import Scenario
 from migkit.schema import EVENT_CODES, REPLIES, STATES
-from migkit.snapshot_costs import SnapshotCosts
-from migkit.storage import Storage
 from migkit.workloads import Sequential
 from tests.engine.strategies import plans
 

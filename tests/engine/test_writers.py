@@ -22,9 +22,9 @@ from migkit._engine.bitmap import Bitmap
 from migkit._engine.writers import make_writer
 from migkit.errors import InputError, WorkloadError
 from migkit.oracle import writers as oracle
-from migkit.phased_workloads import Phase, Phases
-from migkit.recorded_workloads import Callback, RecordedPages
 from migkit.workloads import HotCold, Idle, Sequential, Uniform, Zipf
+from migkit.workloads.phased import Phase, Phases
+from migkit.workloads.recorded import Callback, RecordedPages
 
 both = pytest.mark.parametrize(
     "make", [oracle.make_writer, make_writer], ids=["plain", "compiled"]

@@ -56,7 +56,7 @@ def xbzrle(recording: dict) -> tuple[int, int, int, int]:
     return tuple(recording["counters"][f"xbzrle_{name}"] for name in names)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(plan=xbzrle_plans())
 def test_oracle_and_engine_cache_the_same(plan: Plan) -> None:
     """Many sweeps over few pages give the same recording from both."""

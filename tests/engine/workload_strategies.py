@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from migkit.phased_workloads import Phase, Phases
-from migkit.recorded_workloads import Callback, RecordedPages, RecordedRate
 from migkit.workloads import HotCold, Idle, Sequential, Uniform, Zipf
+from migkit.workloads.phased import Phase, Phases
+from migkit.workloads.recorded import Callback, RecordedPages, RecordedRate
 
 MEMORY_PAGES = 500
 MS = 1_000_000

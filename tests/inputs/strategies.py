@@ -4,22 +4,22 @@ import dataclasses
 
 from hypothesis import strategies as st
 
-from migkit.accelerator import Accelerator
-from migkit.capabilities import CAPABILITIES, Capabilities
 from migkit.errors import InputError
 from migkit.guest import Guest
+from migkit.guest.accelerator import Accelerator
+from migkit.guest.ram_block import RamBlock
 from migkit.host import HostProfile, MachineProfile
-from migkit.iterables import IterableHandler
-from migkit.link import Link
-from migkit.logging_costs import LoggingCosts
+from migkit.host.logging_costs import LoggingCosts
+from migkit.network.link import Link
 from migkit.parameters import PARAMETERS, MigrationParameters
-from migkit.phased_workloads import Phase, Phases
-from migkit.ram_block import RamBlock
-from migkit.recorded_workloads import RecordedPages, RecordedRate
+from migkit.parameters.capabilities import CAPABILITIES, Capabilities
 from migkit.scenario import RULES, Scenario
+from migkit.scenario.iterables import IterableHandler
+from migkit.scenario.timeline import TimelineItem
 from migkit.schema import EVENT_CODES, STATES
-from migkit.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform, Zipf
+from migkit.workloads.phased import Phase, Phases
+from migkit.workloads.recorded import RecordedPages, RecordedRate
 
 PAGES = 512
 NAMES = st.text("abc/@.-µ", min_size=1, max_size=8)

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inputs.strategies import accelerators
-from migkit.accelerator import parse_accelerator
 from migkit.errors import HostProfileError, InputError, WorkloadError
+from migkit.guest.accelerator import parse_accelerator
 from migkit.host import HostProfile
-from migkit.logging_costs import LoggingCosts
+from migkit.host.logging_costs import LoggingCosts
 from migkit.plan import make_plan
-from migkit.recorded_workloads import Callback
 from migkit.scenario import Scenario
+from migkit.workloads.recorded import Callback
 
 
 @given(accelerators)

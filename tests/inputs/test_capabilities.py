@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migkit.capabilities import CAPABILITIES, SIMULATED, Capabilities, version_numbers
 from migkit.errors import InputError, ScenarioError
 from migkit.parameters import MigrationParameters
+from migkit.parameters.capabilities import CAPABILITIES, SIMULATED, Capabilities, version_numbers
 
 DEFAULTS = MigrationParameters()
 

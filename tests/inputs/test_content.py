@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 
 from migkit import Scenario
-from migkit.content import Content
 from migkit.errors import InputError
-from migkit.writes import Change, Writes
+from migkit.guest.content import Content
+from migkit.guest.writes import Change, Writes
 from tests.engine.content_strategies import contents, writes
 
 

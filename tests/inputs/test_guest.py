@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from migkit.errors import InputError
 from migkit.guest import Guest
-from migkit.ram_block import RamBlock, sorted_extents
+from migkit.guest.ram_block import RamBlock, sorted_extents
 
 MIB = 1 << 20
 

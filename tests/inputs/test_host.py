@@ -9,7 +9,7 @@ from hypothesis import given
 from inputs.strategies import HOSTS
 from migkit.errors import MigkitError
 from migkit.host import HostProfile, MachineProfile, host_names
-from migkit.link import Link
+from migkit.network.link import Link
 
 
 def changed(**fields):

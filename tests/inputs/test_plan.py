@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 
 from inputs.strategies import scenarios
 from migkit import datasets
-from migkit.capabilities import SIMULATED, Capabilities
 from migkit.errors import NotSimulatedError
+from migkit.parameters.capabilities import SIMULATED, Capabilities
 from migkit.plan import make_plan
 from migkit.scenario import Scenario
 

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 
 from inputs.strategies import scenarios
 from migkit import datasets
-from migkit.accelerator import Accelerator
 from migkit.errors import CaptureError, InputError, ScenarioError, StorageError
 from migkit.guest import Guest
+from migkit.guest.accelerator import Accelerator
 from migkit.host import HostProfile
-from migkit.iterables import IterableHandler
-from migkit.recorded_workloads import Callback
 from migkit.scenario import Scenario
+from migkit.scenario.iterables import IterableHandler
 from migkit.workloads import HotCold, Uniform
+from migkit.workloads.recorded import Callback
 
 SLOW_TO_DRAW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from migkit.errors import InputError
-from migkit.iterables import IterableHandler
-from migkit.timeline import COMMANDS, TimelineItem
+from migkit.scenario.iterables import IterableHandler
+from migkit.scenario.timeline import COMMANDS, TimelineItem
 
 
 def test_codes_are_positions():

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from migkit.errors import InputError
-from migkit.guest import MAX_RAM_BLOCKS, Guest
+from migkit.guest import Guest
+from migkit.guest.memory import MAX_RAM_BLOCKS
+from migkit.guest.ram_block import RamBlock
 from migkit.host import HostProfile
-from migkit.iterables import IterableHandler
 from migkit.plan import make_plan
-from migkit.ram_block import RamBlock
 from migkit.scenario import Scenario
-from migkit.scenario_checks import MAX_ITERABLES
+from migkit.scenario.checks import MAX_ITERABLES
+from migkit.scenario.iterables import IterableHandler
 
 
 @pytest.mark.parametrize(

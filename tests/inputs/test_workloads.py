@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migkit.errors import InputError
-from migkit.phased_workloads import Phase, Phases
-from migkit.recorded_workloads import Callback, RecordedPages, RecordedRate, recorded_from_file
-from migkit.workload_text import parse_workload
 from migkit.workloads import HotCold, Idle, Sequential, Uniform, Zipf
+from migkit.workloads.phased import Phase, Phases
+from migkit.workloads.recorded import Callback, RecordedPages, RecordedRate, recorded_from_file
+from migkit.workloads.text import parse_workload
 
 
 @pytest.mark.parametrize(

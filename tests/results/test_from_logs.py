@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migkit import datasets, schema
-from migkit.iterables import IterableHandler
 from migkit.results.sources import LogSource
+from migkit.scenario.iterables import IterableHandler
 from migkit.trace import read_log
 from results.runs import PRECOPY, at, logged, simulated
 

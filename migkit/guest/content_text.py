@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from migkit.errors import InputError, did_you_mean
-from migkit.ram_block import PAGE_BYTES
+from migkit.guest.ram_block import PAGE_BYTES
 
 __all__ = [
     "CONTENT_FORMS",

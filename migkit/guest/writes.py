@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from migkit.content_text import (
+from migkit.errors import InputError, did_you_mean
+from migkit.guest.content_text import (
     check_data_bytes,
     check_shares,
     check_whole,
@@ -16,8 +17,7 @@ from migkit.content_text import (
     write_page,
     write_share,
 )
-from migkit.errors import InputError, did_you_mean
-from migkit.ram_block import PAGE_BYTES
+from migkit.guest.ram_block import PAGE_BYTES
 
 __all__ = ["CHANGES", "Change", "Writes"]
 

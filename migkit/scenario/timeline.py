@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migkit.errors import ScenarioError, did_you_mean
-from migkit.link import Link
-from migkit.link_text import link_values
+from migkit.network.link import Link
+from migkit.network.link_text import link_values
 from migkit.parameters import PARAMETERS, check_names
 from migkit.schema import COMMANDS, EVENT_CODES, STATES
 

@@ -6,27 +6,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from migkit.accelerator import Accelerator, parse_accelerator
-from migkit.capabilities import Capabilities
-from migkit.content import Content
-from migkit.contention import Contention
 from migkit.errors import ScenarioError
-from migkit.guest_text import guest_as_written
+from migkit.guest.accelerator import Accelerator, parse_accelerator
+from migkit.guest.content import Content
 from migkit.host import DEFAULT_HOST, HostProfile
-from migkit.iterables import HANDLERS, Handler, read_iterable
-from migkit.link import Link
-from migkit.link_text import written_link
-from migkit.observation import observation_s
+from migkit.host.contention import Contention
+from migkit.network.link import Link
+from migkit.network.link_text import written_link
+from migkit.network.transport import Transport
 from migkit.parameters import MigrationParameters
+from migkit.parameters.capabilities import Capabilities
 from migkit.records import record
-from migkit.scenario import Scenario
-from migkit.timeline import TimelineItem
-from migkit.timeline_text import written_timeline
-from migkit.transport import Transport
-from migkit.transport_text import parse_transport, with_disk
+from migkit.scenario.guest_text import guest_as_written
+from migkit.scenario.iterables import HANDLERS, Handler, read_iterable
+from migkit.scenario.observation import observation_s
+from migkit.scenario.scenario import Scenario
+from migkit.scenario.timeline import TimelineItem
+from migkit.scenario.timeline_text import written_timeline
+from migkit.scenario.transport_text import parse_transport, with_disk
 from migkit.units import parse_bytes, parse_duration, parse_rate
-from migkit.workload_text import parse_workload
 from migkit.workloads import Workload
+from migkit.workloads.text import parse_workload
 
 __all__ = ["WrittenScenario", "build_from"]
 
@@ -40,14 +40,14 @@ class WrittenScenario:
     memory : str or int
         Guest memory: ``"8GiB"``, or bytes.
     workload : str or Workload
-        Such as ``"uniform:20000"`` (`migkit.workload_text.FORMS`), or a specification.
+        Such as ``"uniform:20000"`` (`migkit.workloads.text.FORMS`), or a specification.
     vcpus : int
         How many vCPUs share the workload's writes.
     cpu_per_write : str, optional
         CPU time the program needs for a page write: ``"90us"``; the host profile's if left out.
     accelerator : str or Accelerator
         As for QEMU's ``-accel``: ``"kvm,dirty-ring-size=4096"``
-        (`migkit.accelerator.parse_accelerator`).
+        (`migkit.guest.accelerator.parse_accelerator`).
     bandwidth : str or int, optional
         QEMU's max-bandwidth: ``"10Gbit/s"``, or bytes per second; 0 is unlimited.
     downtime_limit : str, optional
@@ -67,7 +67,7 @@ class WrittenScenario:
     link_bandwidth, link_latency : str, optional
         The physical link; the host profile's if left out.
     link : mapping
-        More of it, `migkit.link_text.link_values`: ``{"jitter": "2ms", "loss": "0.1%"}``.
+        More of it, `migkit.network.link_text.link_values`: ``{"jitter": "2ms", "loss": "0.1%"}``.
     link_profile : str, optional
         Its bandwidth over time: ``"0s:1Gbit/s,5s:100Mbit/s"``.
     contention : Contention or mapping
@@ -93,7 +93,7 @@ class WrittenScenario:
         Share of the memory, from its start, that holds data beside the working set, 0..100 %.
     content : str or Content, optional
         What is in the pages, all of the memory's: ``"zero:30%,random:50%,compressible(3):20%"``
-        (`migkit.content_text.CONTENT_FORMS`). Left out: random data, where there is data.
+        (`migkit.guest.content_text.CONTENT_FORMS`). Left out: random data, where there is data.
     seed : int
         Seed; also the workload's, if that is a text that names none.
     observe_for : str, optional

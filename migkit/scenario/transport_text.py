@@ -6,7 +6,7 @@ import dataclasses
 
 from migkit.errors import ScenarioError
 from migkit.host import HostProfile
-from migkit.transport import Transport
+from migkit.network.transport import Transport
 from migkit.units import parse_bytes, parse_rate
 
 __all__ = ["parse_transport", "with_disk"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from migkit.errors import InputError, did_you_mean
-from migkit.link import Link
+from migkit.network.link import Link
 from migkit.units import parse_bytes, parse_duration, parse_rate
 
 __all__ = ["link_values", "parse_profile", "written_link"]
@@ -66,7 +66,7 @@ def link_values(written: Mapping[str, Any], where: str) -> dict[str, Any]:
         ``bandwidth``, ``latency``, ``return-latency``, ``jitter``, ``loss``, ``segment``,
         ``window``, ``send-buffer``, ``timeout``, ``competing``, ``flows``,
         ``recovery-bandwidth``, ``channels`` (the links of multifd's channels, a list, or
-        a text such as 25Gbit/s+10Gbit/s); or fields of `migkit.link.Link` by their own names.
+        a text such as 25Gbit/s+10Gbit/s); or fields of `Link` by their own names.
     where : str
         What they belong to; for the message.
 

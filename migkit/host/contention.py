@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from migkit.errors import InputError
-from migkit.host import HostProfile
-from migkit.multifd import MultifdCosts
+from migkit.host.multifd_costs import MultifdCosts
+from migkit.host.profile import HostProfile
 from migkit.records import check_numbers
 
 __all__ = ["Contention"]

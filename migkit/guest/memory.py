@@ -13,9 +13,9 @@ import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from migkit.content import Content
 from migkit.errors import InputError
-from migkit.ram_block import PAGE_BYTES, RamBlock, check_memory
+from migkit.guest.content import Content
+from migkit.guest.ram_block import PAGE_BYTES, RamBlock, check_memory
 from migkit.units import format_bytes
 
 __all__ = ["MAX_VCPUS", "PAGE_BYTES", "Guest", "RamBlock"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from migkit.errors import WorkloadError
-from migkit.workloads import Workload
+from migkit.workloads.patterns import Workload
 
 __all__ = ["Phase", "Phases"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migkit.timeline import TimelineItem
+from migkit.scenario.timeline import TimelineItem
 from migkit.units import parse_duration
 
 __all__ = ["observation_s"]

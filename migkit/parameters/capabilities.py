@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from migkit.errors import InputError, ScenarioError, did_you_mean
-from migkit.parameters import MigrationParameters
+from migkit.parameters.migration import MigrationParameters
 
 __all__ = ["CAPABILITIES", "SIMULATED", "Capabilities"]
 

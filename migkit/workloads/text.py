@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from migkit.errors import WorkloadError, did_you_mean
-from migkit.phased_workloads import Phase, Phases
-from migkit.ram_block import PAGE_BYTES
-from migkit.recorded_workloads import recorded_from_file
+from migkit.guest.ram_block import PAGE_BYTES
+from migkit.guest.writes import Writes
 from migkit.units import parse_bytes, parse_duration
-from migkit.workloads import HotCold, Idle, Sequential, Uniform, Workload, Zipf
-from migkit.writes import Writes
+from migkit.workloads.patterns import HotCold, Idle, Sequential, Uniform, Workload, Zipf
+from migkit.workloads.phased import Phase, Phases
+from migkit.workloads.recorded import recorded_from_file
 
 __all__ = ["FORMS", "parse_workload"]
 

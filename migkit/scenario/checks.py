@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from migkit.accelerator import Accelerator
-from migkit.capabilities import Capabilities, version_numbers
-from migkit.contention import Contention
 from migkit.errors import ScenarioError, did_you_mean
 from migkit.guest import Guest
+from migkit.guest.accelerator import Accelerator
 from migkit.host import HostProfile
-from migkit.iterables import HANDLERS, DirtyBitmap, VfioDevice
-from migkit.link import Link
+from migkit.host.contention import Contention
+from migkit.network.link import Link
+from migkit.network.transport import Transport
 from migkit.parameters import MigrationParameters
-from migkit.target_checks import check_target
-from migkit.timeline import TimelineItem
-from migkit.transport import Transport
+from migkit.parameters.capabilities import Capabilities, version_numbers
+from migkit.scenario.iterables import HANDLERS, DirtyBitmap, VfioDevice
+from migkit.scenario.target_checks import check_target
+from migkit.scenario.timeline import TimelineItem
 from migkit.workloads import Workload
 
 if TYPE_CHECKING:
-    from migkit.scenario import Scenario
+    from migkit.scenario.scenario import Scenario
 
 __all__ = ["MAX_ITERABLES", "RULES", "check_scenario", "plain_seconds"]
 

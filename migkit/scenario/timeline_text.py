@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from migkit.errors import ScenarioError
-from migkit.link_text import parse_profile
+from migkit.network.link_text import parse_profile
 from migkit.records import record
-from migkit.timeline import TimelineItem
+from migkit.scenario.timeline import TimelineItem
 from migkit.units import parse_duration
 
 __all__ = ["written_timeline"]
@@ -28,7 +28,7 @@ def written_timeline(
     postcopy_at : str, optional
         When ``migrate-start-postcopy`` is given.
     link_profile : str, optional
-        The link's bandwidth over time, see `migkit.link_text.parse_profile`.
+        The link's bandwidth over time, see `migkit.network.link_text.parse_profile`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from migkit.oracle.draws import counter, stream_key
 from migkit.records import record
 
 if TYPE_CHECKING:
-    from migkit.host import HostProfile
+    from migkit.host.profile import HostProfile
 
 __all__ = ["Noise"]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from migkit.errors import WorkloadError
-from migkit.workload_checks import check_rate, check_whole
-from migkit.writes import Writes
+from migkit.guest.writes import Writes
+from migkit.workloads.checks import check_rate, check_whole
 
 __all__ = [
     "GENERATORS",

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from migkit.errors import WorkloadError
-from migkit.workload_checks import check_rate
-from migkit.workloads import Workload
+from migkit.workloads.checks import check_rate
+from migkit.workloads.patterns import Workload
 
 __all__ = ["Callback", "RecordedPages", "RecordedRate", "recorded_from_file"]
 

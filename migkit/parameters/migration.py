@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migkit.errors import InputError, did_you_mean
-from migkit.parameter_table import ParameterInfo, choice, declare, number
+from migkit.parameters.table import ParameterInfo, choice, declare, number
 
 __all__ = ["PARAMETERS", "MigrationParameters", "ParameterInfo", "check_names"]
 

@@ -10,7 +10,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Self
 
-from migkit.content_text import (
+from migkit.errors import InputError, did_you_mean
+from migkit.guest.content_text import (
     MOST_CLASSES,
     check_data_bytes,
     check_shares,
@@ -22,8 +23,7 @@ from migkit.content_text import (
     write_page,
     write_share,
 )
-from migkit.errors import InputError, did_you_mean
-from migkit.ram_block import PAGE_BYTES
+from migkit.guest.ram_block import PAGE_BYTES
 
 __all__ = ["Content"]
 

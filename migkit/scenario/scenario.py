@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migkit.accelerator import Accelerator
-from migkit.capabilities import Capabilities
-from migkit.contention import Contention
 from migkit.guest import Guest
+from migkit.guest.accelerator import Accelerator
 from migkit.host import HostProfile
-from migkit.iterables import Handler
-from migkit.link import Link
+from migkit.host.contention import Contention
+from migkit.network.link import Link
+from migkit.network.transport import Transport
 from migkit.parameters import MigrationParameters
-from migkit.scenario_checks import RULES, check_scenario, plain_seconds
-from migkit.timeline import TimelineItem
-from migkit.transport import Transport
+from migkit.parameters.capabilities import Capabilities
+from migkit.scenario.checks import RULES, check_scenario, plain_seconds
+from migkit.scenario.iterables import Handler
+from migkit.scenario.timeline import TimelineItem
 from migkit.workloads import Idle, Workload
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Scenario:
         Parameters
         ----------
         **values : Any
-            The fields of `migkit.scenario_text.WrittenScenario`.
+            The fields of `migkit.scenario.text.WrittenScenario`.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class Scenario:
         InputError
             At the first value that is not valid, or a name that is not known.
         """
-        from migkit.scenario_text import build_from
+        from migkit.scenario.text import build_from
 
         return build_from(values)
 
@@ -158,7 +158,7 @@ class Scenario:
         CaptureError
             If there is no such file, or it is not that of a capture.
         """
-        from migkit.scenario_capture import scenario_of_capture
+        from migkit.scenario.from_capture import scenario_of_capture
 
         return scenario_of_capture(Path(path))
 
@@ -181,7 +181,7 @@ class Scenario:
         InputError
             If the file cannot be read, or at the first value that is not valid.
         """
-        from migkit.scenario_io import read_scenario
+        from migkit.scenario.io import read_scenario
 
         return read_scenario(Path(path))
 
@@ -204,7 +204,7 @@ class Scenario:
         InputError
             At the first value that is not valid.
         """
-        from migkit.scenario_io import scenario_from_dict
+        from migkit.scenario.io import scenario_from_dict
 
         return scenario_from_dict(values)
 
@@ -216,7 +216,7 @@ class Scenario:
         dict
             What `from_dict` reads.
         """
-        from migkit.scenario_io import scenario_to_dict
+        from migkit.scenario.io import scenario_to_dict
 
         return scenario_to_dict(self)
 
@@ -228,6 +228,6 @@ class Scenario:
         path : str or Path
             The file; replaced as a whole if it is there.
         """
-        from migkit.scenario_io import write_scenario
+        from migkit.scenario.io import write_scenario
 
         write_scenario(self, Path(path))

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from migkit.errors import HostProfileError, did_you_mean
-from migkit.link import Link
-from migkit.logging_costs import LoggingCosts
-from migkit.multifd import MultifdCosts
-from migkit.noise import Noise
-from migkit.postcopy_costs import PostcopyCosts
+from migkit.host.logging_costs import LoggingCosts
+from migkit.host.multifd_costs import MultifdCosts
+from migkit.host.noise import Noise
+from migkit.host.postcopy_costs import PostcopyCosts
+from migkit.host.snapshot_costs import ReleaseCosts, SnapshotCosts
+from migkit.host.storage import Storage
+from migkit.host.xbzrle_costs import XbzrleCosts
+from migkit.network.link import Link
 from migkit.records import check_numbers, record
-from migkit.snapshot_costs import ReleaseCosts, SnapshotCosts
-from migkit.storage import Storage
-from migkit.xbzrle_costs import XbzrleCosts
 
 __all__ = ["DEFAULT_HOST", "HostProfile", "MachineProfile", "host_names"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from migkit.capabilities import version_numbers
 from migkit.errors import ScenarioError, did_you_mean
-from migkit.iterables import VfioDevice
+from migkit.parameters.capabilities import version_numbers
+from migkit.scenario.iterables import VfioDevice
 
 if TYPE_CHECKING:
-    from migkit.scenario import Scenario
+    from migkit.scenario.scenario import Scenario
 
 __all__ = ["RUNSTATES", "check_target"]
 

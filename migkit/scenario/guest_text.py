@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from migkit.content import Content
 from migkit.errors import ScenarioError
 from migkit.guest import Guest
+from migkit.guest.content import Content
 from migkit.units import parse_duration
 
 if TYPE_CHECKING:
-    from migkit.scenario_text import WrittenScenario
+    from migkit.scenario.text import WrittenScenario
     from migkit.workloads import Workload
 
 __all__ = ["guest_as_written"]

@@ -11,27 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from migkit.accelerator import Accelerator
 from migkit.atomic import write_text
-from migkit.capabilities import Capabilities
-from migkit.content import Content
-from migkit.contention import Contention
 from migkit.errors import MigkitError, ScenarioError, StorageError, did_you_mean
 from migkit.guest import Guest
+from migkit.guest.accelerator import Accelerator
+from migkit.guest.content import Content
+from migkit.guest.ram_block import RamBlock
+from migkit.guest.writes import Writes
 from migkit.host import HostProfile
-from migkit.iterables import Handler, read_iterable
-from migkit.link import Link
+from migkit.host.contention import Contention
+from migkit.network.link import Link
+from migkit.network.transport import Transport
 from migkit.parameters import MigrationParameters
-from migkit.phased_workloads import Phase, Phases
-from migkit.ram_block import RamBlock
-from migkit.recorded_workloads import Callback, RecordedPages, RecordedRate, recorded_from_file
+from migkit.parameters.capabilities import Capabilities
 from migkit.records import record
-from migkit.scenario import Scenario
-from migkit.scenario_text import build_from
-from migkit.timeline import TimelineItem
-from migkit.transport import Transport
+from migkit.scenario.iterables import Handler, read_iterable
+from migkit.scenario.scenario import Scenario
+from migkit.scenario.text import build_from
+from migkit.scenario.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform, Workload, Zipf
-from migkit.writes import Writes
+from migkit.workloads.phased import Phase, Phases
+from migkit.workloads.recorded import Callback, RecordedPages, RecordedRate, recorded_from_file
 
 __all__ = ["FORMAT", "read_scenario", "scenario_from_dict", "scenario_to_dict", "write_scenario"]
 
@@ -89,7 +89,7 @@ def scenario_from_dict(values: Mapping[str, Any]) -> Scenario:
     Parameters
     ----------
     values : mapping
-        What `scenario_to_dict` gave, or the fields of `migkit.scenario_text.WrittenScenario`.
+        What `scenario_to_dict` gave, or the fields of `migkit.scenario.text.WrittenScenario`.
 
     Returns
     -------
@@ -230,7 +230,7 @@ def read_scenario(path: Path) -> Scenario:
     ----------
     path : Path
         TOML or JSON, by its suffix; exact, or with the fields of
-        `migkit.scenario_text.WrittenScenario`. Tables `FOR_READERS` are left out.
+        `migkit.scenario.text.WrittenScenario`. Tables `FOR_READERS` are left out.
 
     Returns
     -------

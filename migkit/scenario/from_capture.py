@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from migkit.accelerator import Accelerator
-from migkit.capabilities import Capabilities
 from migkit.errors import CaptureError, MigkitError
 from migkit.guest import Guest
+from migkit.guest.accelerator import Accelerator
+from migkit.guest.ram_block import RamBlock
+from migkit.guest.writes import Writes
 from migkit.host import HostProfile
-from migkit.link import Link
+from migkit.network.link import Link
 from migkit.parameters import MigrationParameters
-from migkit.ram_block import RamBlock
-from migkit.scenario import Scenario
-from migkit.timeline import TimelineItem
+from migkit.parameters.capabilities import Capabilities
+from migkit.scenario.scenario import Scenario
+from migkit.scenario.timeline import TimelineItem
 from migkit.workloads import HotCold, Sequential, Uniform, Workload
-from migkit.writes import Writes
 
 __all__ = ["SCENARIO_FILE", "scenario_of_capture"]
 
