@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migkit.errors import InputError
+from migkit.host.landing_costs import LandingCosts
 from migkit.host.multifd_costs import MultifdCosts
 from migkit.host.profile import HostProfile
 from migkit.records import check_numbers
@@ -110,7 +111,16 @@ class Contention:
             (DESTINATION_COSTS, self.destination_percent),
         ):
             costs |= {name: getattr(host, name) * percent // 100 for name in names}
-        return dataclasses.replace(host, **costs, multifd=self._on_multifd(host.multifd))
+        landing = {
+            name: value * self.destination_percent // 100
+            for name, value in dataclasses.asdict(host.landing).items()
+        }
+        return dataclasses.replace(
+            host,
+            **costs,
+            multifd=self._on_multifd(host.multifd),
+            landing=LandingCosts(**landing),
+        )
 
     def _on_multifd(self, costs: MultifdCosts) -> MultifdCosts:
         names = [item.name for item in dataclasses.fields(costs) if item.type == "int"]

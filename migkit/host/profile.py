@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from migkit.errors import HostProfileError, did_you_mean
+from migkit.host.landing_costs import LandingCosts
 from migkit.host.logging_costs import LoggingCosts
 from migkit.host.multifd_costs import MultifdCosts
 from migkit.host.noise import Noise
@@ -39,6 +40,7 @@ _WITH_DEFAULTS: dict[str, type] = {
     "storage": Storage,
     "snapshot": SnapshotCosts,
     "release": ReleaseCosts,
+    "landing": LandingCosts,
 }
 """Costs that a profile's file may leave out."""
 
@@ -131,6 +133,8 @@ class HostProfile:
         Following the guest's writes for background-snapshot.
     release : ReleaseCosts
         Giving memory back for release-ram.
+    landing : LandingCosts
+        The destination's steps to a running guest.
 
     Raises
     ------
@@ -187,6 +191,7 @@ class HostProfile:
     storage: Storage = field(default_factory=Storage)
     snapshot: SnapshotCosts = field(default_factory=SnapshotCosts)
     release: ReleaseCosts = field(default_factory=ReleaseCosts)
+    landing: LandingCosts = field(default_factory=LandingCosts)
 
     def __post_init__(self) -> None:
         """Check every cost."""
