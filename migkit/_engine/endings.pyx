@@ -35,7 +35,7 @@ cdef void release_lock(World w) noexcept nogil:
 cdef void finish(World w) noexcept nogil:
     """Account downtime, total time and throughput (migration_completion_end)."""
     cdef int64_t now = w.now_ms()
-    if not w.snapshot.on or w.downtime_ms == 0:
+    if w.downtime_ms == 0:      # else postcopy has set it, and that stays
         checkpoint(w, CHECKPOINT_DOWNTIME_END)
     w.downtime_ms = decisions.completed_downtime_ms(w.downtime_ms, downtime_start_ms(w), now)
     w.total_time_ms = now - w.start_ms

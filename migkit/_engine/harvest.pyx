@@ -34,7 +34,14 @@ def recording(World w not None, plan):
         "destination_state": STATES[w.destination_state],
         "blocktime": account(&w.incoming.blocktime) if plan.postcopy.blocktime else None,
         "run_states": (RUN_STATES[w.sides.source], RUN_STATES[destination_runs(w)]),
+        "stream_arrived_ns": stream_arrived_ns(w),
+        "destination_runs_ns": w.destination_runs_ns,
     }
+
+
+cdef int64_t stream_arrived_ns(World w):
+    """Return when precopy's last byte reached the destination, or -1."""
+    return w.sides.whole_stream_ns - w.host.load_ns if w.sides.whole_stream_ns >= 0 else -1
 
 
 cdef int64_t destination_runs(World w):

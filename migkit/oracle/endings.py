@@ -27,7 +27,7 @@ def release_lock(w: World) -> None:
 
 def finish(w: World) -> None:
     """Account downtime, total time and throughput (migration_completion_end)."""
-    if w.plan.snapshot is None or w.downtime_ms == 0:
+    if w.downtime_ms == 0:  # else postcopy has set it, and that stays
         checkpoint(w, Checkpoint.DOWNTIME_END)
     now = w.now_ms()
     w.downtime_ms = decisions.completed_downtime_ms(w.downtime_ms, downtime_start_ms(w), now)

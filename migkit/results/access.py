@@ -67,6 +67,21 @@ class Frames:
         return self._frame("sections")
 
     @property
+    def downtime(self) -> pd.DataFrame:
+        """One row a checkpoint of the downtime, of both sides: `migkit.schema.DOWNTIME`."""
+        return self._frame("downtime")
+
+    @property
+    def blackout_ms(self) -> float | None:
+        """Milliseconds in which no guest ran; None where a side's checkpoints are not known.
+
+        QEMU's ``downtime`` ends at the source, this at the destination's running guest.
+        """
+        from .downtime import blackout_ms
+
+        return blackout_ms(self.downtime)
+
+    @property
     def counters(self) -> Mapping[str, Any]:
         """Numbers of the last query-migrate and what else is known of the end."""
         return {}

@@ -88,7 +88,9 @@ class Migration(Frames):
         """
         facts: dict[str, Any] = {"engine": engine}
         pages: tuple[int, ...] = ()
+        landing = None
         if scenario is not None:
+            landing = scenario.contention.on(scenario.host).landing
             facts |= {"seed": scenario.seed, "inputs": scenario.to_dict()}
             pages = tuple(block.pages for block in scenario.guest.ram_blocks)
         counters = recorded_counters(recording)
@@ -97,7 +99,7 @@ class Migration(Frames):
             kind="simulated",
             outcome=recording["outcome"],
             destination_state=recording["destination_state"],
-            source=RecordingSource(recording, pages),
+            source=RecordingSource(recording, pages, landing),
             record={
                 "summary": summary_of(counters),
                 "destination_summary": destination_summary_of(recording),

@@ -12,6 +12,7 @@ import numpy as np
 from migkit.schema import EVENT_FRAME, FRAMES
 from migkit.trace import NO_TIME, EventLog
 
+from .downtime import downtime_frame, logged_marks, simulated_marks
 from .faults import faults_frame
 from .frames import typed_frame
 from .passes import passes_frame
@@ -20,6 +21,8 @@ from .rounds import rounds_frame, windows_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from migkit.host.landing_costs import LandingCosts
 
 
 class Source(Protocol):
@@ -78,6 +81,8 @@ class LogSource:
             return events_frame(self.logs)
         if name == "faults":
             return faults_frame(source, dest)
+        if name == "downtime":
+            return downtime_frame(logged_marks(self.logs))
         if source is None or name in ("commands", "sections"):  # no log tells of these
             return typed_frame({}, FRAMES[name])
         derive = {"iterations": passes_frame, "rounds": rounds_frame, "windows": windows_frame}
@@ -94,10 +99,13 @@ class RecordingSource:
         What the engine or its oracle returned.
     block_pages : tuple of int
         Pages of each RAM block, to tell the block of a page; empty when not known.
+    landing : LandingCosts, optional
+        What the destination's steps take; without it, there are the source's checkpoints only.
     """
 
     recording: Mapping[str, Any]
     block_pages: tuple[int, ...] = ()
+    landing: LandingCosts | None = None
 
     @cached_property
     def logs(self) -> Mapping[str, EventLog]:
@@ -108,6 +116,9 @@ class RecordingSource:
         """Return one of `migkit.schema.FRAMES` by its name."""
         if name == "events":
             return events_frame(self.logs)
+        if name == "downtime":
+            there = simulated_marks(self.recording, self.landing) if self.landing else []
+            return downtime_frame(logged_marks(self.logs) + there)
         table = self.recording[name]
         if name == "faults":
             table = {**table, **self._places(table["page"])}

@@ -11,6 +11,7 @@ from .codes import (
     CHECKPOINTS,
     COMMANDS,
     DECISIONS,
+    DESTINATION_CHECKPOINTS,
     OTHER_STATES,
     REPLIES,
     RUN_STATES,
@@ -22,13 +23,15 @@ from .columns import EVENT_FRAME, FAULTS, FRAMES, ITERATIONS, MARGINS, ROUNDS, W
 from .events import EVENT_CODES, EVENTS, MAX_ARGUMENTS, Argument, Event
 from .recording import RECORDING
 from .summary import SUMMARY, SummaryField
-from .switchover_columns import COMMAND_FRAME, SECTIONS
+from .switchover_columns import COMMAND_FRAME, DOWNTIME, SECTIONS
 
 __all__ = [
     "CHECKPOINTS",
     "COMMANDS",
     "COMMAND_FRAME",
     "DECISIONS",
+    "DESTINATION_CHECKPOINTS",
+    "DOWNTIME",
     "EVENTS",
     "EVENT_CODES",
     "EVENT_FRAME",

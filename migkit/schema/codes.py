@@ -79,3 +79,16 @@ CHECKPOINTS: Final = (
     "src-downtime-end",
 )
 """Marks of the source's downtime: trace vmstate_downtime_checkpoint."""
+
+DESTINATION_CHECKPOINTS: Final = (
+    "dst-precopy-loadvm-completed",
+    "dst-precopy-bh-enter",
+    "dst-precopy-bh-announced",
+    "dst-precopy-bh-vm-started",
+    "dst-postcopy-bh-enter",
+    "dst-postcopy-bh-cpu-synced",
+    "dst-postcopy-bh-announced",
+    "dst-postcopy-bh-cache-invalidated",
+    "dst-postcopy-bh-vm-started",
+)
+"""Marks of the destination's way to a running guest: the same trace."""

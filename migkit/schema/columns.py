@@ -10,7 +10,7 @@ from typing import Final
 
 from .codes import DECISIONS, OTHER_STATES, STATES, SYNC_REASONS
 from .column import Column, time_column
-from .switchover_columns import COMMAND_FRAME, SECTIONS
+from .switchover_columns import COMMAND_FRAME, DOWNTIME, SECTIONS
 
 _ALL_STATES = (*STATES, *OTHER_STATES)
 _RAM = "migration/ram.c"
@@ -259,5 +259,6 @@ FRAMES: Final = {
     "events": EVENT_FRAME,
     "commands": COMMAND_FRAME,
     "sections": SECTIONS,
+    "downtime": DOWNTIME,
 }
 """Name of a frame to its columns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .codes import COMMANDS, REPLIES
+from .codes import CHECKPOINTS, COMMANDS, DESTINATION_CHECKPOINTS, REPLIES
 from .column import Column, time_column
 
 COMMAND_FRAME: Final = (
@@ -23,3 +23,14 @@ SECTIONS: Final = (
     Column("bytes", "Int64", "bytes", "what was put, frame included", "migration/qemu-file.c"),
 )
 """One row for each section of a migration with handlers beside RAM."""
+
+_MARK = "trace vmstate_downtime_checkpoint"
+
+DOWNTIME: Final = (
+    time_column("t_ns", "the checkpoint is passed", _MARK),
+    Column("side", "category", "", "who passes it", _MARK, ("source", "dest")),
+    Column("checkpoint", "category", "", "its name", _MARK, CHECKPOINTS + DESTINATION_CHECKPOINTS),
+    Column("since_start_ns", "Int64", "ns", "since src-downtime-start", _MARK),
+    Column("step_ns", "Int64", "ns", "since the checkpoint before, of either side", _MARK),
+)
+"""One row for each checkpoint of the downtime, by time."""
