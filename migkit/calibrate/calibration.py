@@ -1,8 +1,7 @@
-"""The result of a calibration: every constant with its evidence, and the profile they make."""
+"""The result of a calibration: every number with its evidence, and the profile they make."""
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,50 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migkit.atomic import write_text
+from migkit.calibrate.constant import FittedConstant
+from migkit.calibrate.explanation import CaptureFit, closer, sums
+from migkit.calibrate.report import report_html, report_text
+from migkit.calibrate.scatter import FittedScatter
 from migkit.errors import HostProfileError
 from migkit.host import HostProfile
-from migkit.text_table import text_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Calibration", "FittedConstant"]
-
-
-@dataclass(frozen=True)
-class FittedConstant:
-    """One constant of the host profile and what it rests on.
-
-    Attributes
-    ----------
-    name : str
-        Field of `migkit.host.HostProfile`; its unit is in the name.
-    value, base : int
-        Fitted value; value of the profile the fit began with.
-    low, high : int or None
-        90 % bootstrap interval over captures and observations, widened by the log's microsecond;
-        None without evidence.
-    observations : int
-        How many spans of the logs show it.
-    captures : tuple of str
-        Where they are from.
-    note : str
-        Why the value is the base's, or limited; empty otherwise.
-    """
-
-    name: str
-    value: int
-    base: int
-    low: int | None = None
-    high: int | None = None
-    observations: int = 0
-    captures: tuple[str, ...] = ()
-    note: str = ""
-
-    @property
-    def fitted(self) -> bool:
-        """Whether the captures show this constant."""
-        return self.observations > 0
+__all__ = ["Calibration"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,29 +32,65 @@ class Calibration:
     profile : HostProfile
         The fitted profile.
     constants : tuple of FittedConstant
-        One for each cost, fitted or kept.
-    unexplained : dict of str to str
-        Captures whose twin with this profile is off, and by what.
-    not_simulated : dict of str to tuple of str
-        Captures that use capabilities the engine does not model: neither fitted nor checked.
+        One for each number of the profile: fitted, not identified or given.
+    scatter : tuple of FittedScatter
+        One for each list of the profile's noise.
+    captures : tuple of CaptureFit
+        Each capture beside its twins with this profile and with the one that ships.
+    shipped : HostProfile
+        The profile that ships.
     """
 
     profile: HostProfile
     constants: tuple[FittedConstant, ...]
-    unexplained: Mapping[str, str]
-    not_simulated: Mapping[str, tuple[str, ...]]
+    scatter: tuple[FittedScatter, ...]
+    captures: tuple[CaptureFit, ...]
+    shipped: HostProfile
+
+    @cached_property
+    def unexplained(self) -> Mapping[str, str]:
+        """Captures whose twin with this profile is off, and by what."""
+        return {
+            item.name: "; ".join(map(str, item.fitted.off))
+            for item in self.captures
+            if item.fitted is not None and not item.fitted.explained
+        }
+
+    @cached_property
+    def not_simulated(self) -> Mapping[str, tuple[str, ...]]:
+        """Captures that use capabilities the engine does not model."""
+        return {item.name: item.not_simulated for item in self.captures if item.not_simulated}
+
+    @cached_property
+    def not_identified(self) -> tuple[str, ...]:
+        """Names of what the captures do not show: costs and lists of the noise."""
+        return tuple(item.name for item in self.kept("not identified"))
+
+    def kept(self, status: str) -> list[FittedConstant | FittedScatter]:
+        """Return the costs and the lists of noise that have a status."""
+        everything: tuple[FittedConstant | FittedScatter, ...] = (*self.constants, *self.scatter)
+        return [item for item in everything if item.status == status]
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The sums over all captures: of the fitted profile, of the shipped one, who is closer."""
+        fitted, shipped = sums(self.captures, "fitted"), sums(self.captures, "shipped")
+        return {"fitted": fitted, "shipped": shipped, "closer": closer(fitted, shipped)}
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """A row for each constant.
 
-        ``value``, ``base``, ``low``, ``high`` are whole numbers in the unit of the name;
-        ``captures`` is their number.
+        Values, median, quartiles, error and interval are whole numbers in the unit of the name
+        (NA for a list of numbers, or without evidence); ``captures`` is their number.
         """
         import pandas as pd
 
         rows = [{**asdict(item), "captures": len(item.captures)} for item in self.constants]
-        return pd.DataFrame(rows).astype({"low": "Int64", "high": "Int64"})
+        for row in rows:
+            row |= {k: None for k in ("value", "base") if isinstance(row[k], tuple)}
+        whole = ("value", "base", "median", "quartile_low", "quartile_high", "standard_error")
+        return pd.DataFrame(rows).astype(dict.fromkeys((*whole, "low", "high"), "Int64"))
 
     def save(self, path: str | Path) -> Path:
         """Write the profile as JSON, in one step; `HostProfile.load` reads it.
@@ -118,46 +120,23 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
+        entries = {
+            name: [{**asdict(item), "captures": list(item.captures)} for item in items]
+            for name, items in (("constants", self.constants), ("scatter", self.scatter))
+        }
         return {
-            "constants": [
-                {**asdict(item), "captures": list(item.captures)} for item in self.constants
-            ],
+            **entries,
+            "not_identified": list(self.not_identified),
+            "captures": [item.to_dict() for item in self.captures],
+            "summary": self.summary,
             "unexplained": dict(self.unexplained),
             "not_simulated": {name: list(why) for name, why in self.not_simulated.items()},
             "profile": self.profile.to_dict(),
         }
 
-    def _rows(self) -> list[dict[str, str]]:
-        return [
-            {
-                "constant": item.name,
-                "value": str(item.value),
-                "90 % interval": f"{item.low} … {item.high}" if item.fitted else "-",
-                "base": str(item.base),
-                "seen": str(item.observations),
-                "captures": str(len(item.captures)),
-                "note": item.note,
-            }
-            for item in self.constants
-        ]
-
-    def _remarks(self) -> list[str]:
-        fitted = sum(item.fitted for item in self.constants)
-        remarks = [
-            f"{fitted} of {len(self.constants)} constants fitted on "
-            f"{len(self.profile.fitted_on)} captures; the others keep the base's value"
-        ]
-        remarks += [f"unexplained    {name}: {why}" for name, why in self.unexplained.items()]
-        remarks += [
-            f"not simulated  {name}: {', '.join(why)}" for name, why in self.not_simulated.items()
-        ]
-        return remarks
-
     def __str__(self) -> str:
-        """Return the table of constants and what cannot be explained."""
-        return "\n".join(
-            [text_table(self._rows(), left=["constant", "note"]), "", *self._remarks()]
-        )
+        """Return the tables of numbers and of captures, and what cannot be explained."""
+        return report_text(self)
 
     def __repr__(self) -> str:
         """Return the same as `str`."""
@@ -165,12 +144,4 @@ class Calibration:
 
     def _repr_html_(self) -> str:
         """Return the same for a notebook."""
-        names = "".join(f"<th>{html.escape(name)}</th>" for name in self._rows()[0])
-        lines = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row.values()) + "</tr>"
-            for row in self._rows()
-        )
-        remarks = "<br>".join(map(html.escape, self._remarks()))
-        return (
-            f"<table><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table><p>{remarks}</p>"
-        )
+        return report_html(self)

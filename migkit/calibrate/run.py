@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from migkit.calibrate.calibration import Calibration, FittedConstant
-from migkit.calibrate.fit import Seen, fitted_constant, fitted_profile
-from migkit.calibrate.spans import SPANS, Floats, spans_of
+from migkit.calibrate.calibration import Calibration
+from migkit.calibrate.constant import FittedConstant, fitted_constant, kept
+from migkit.calibrate.costs import number_names
+from migkit.calibrate.evidence import KNOWN_SPANS, destination_evidence, source_evidence
+from migkit.calibrate.explanation import capture_fit, with_host
+from migkit.calibrate.fit import Seen, fitted_profile, median_of
+from migkit.calibrate.scatter import fitted_noise
 from migkit.capture import Capture, read_capture
 from migkit.errors import CaptureError, NotSimulatedError
 from migkit.host import HostProfile
 from migkit.results import Migration
-from migkit.scenario import Scenario
 from migkit.simulate import simulate
-from migkit.validate import Comparison, find_captures
-from migkit.validate.observed import all_recordings, completion_lines, from_capture, from_summary
-from migkit.validate.twin import Prediction, predicted_outcome
+from migkit.validate import find_captures
 
 __all__ = ["calibrate"]
 
@@ -26,20 +27,10 @@ __all__ = ["calibrate"]
 Progress = Callable[[int, int, str], None]
 
 _METHOD: Final = (
-    "Each cost moved until the twins' trace logs show the median span of the recorded logs. "
-    "Total times, byte counts and the captures' names were not used."
+    "Steps of the destination: the median span of its logs. Each other cost moved until the "
+    "twins' logs show the median span of the sources' logs. Noise: scatter between the "
+    "recordings. Total times, byte counts and the captures' names were not used."
 )
-_PLAIN: Final = {
-    "postcopy-ram",
-    "return-path",
-    "postcopy-blocktime",
-    "pause-before-switchover",
-    "events",
-    "late-block-activate",
-}
-"""Capabilities under which the costs mean the same."""
-
-_ALLOWED_ERROR_PERCENT = 1.0
 
 
 def calibrate(
@@ -64,8 +55,10 @@ def calibrate(
     Returns
     -------
     Calibration
-        The profile, each constant with interval and evidence, and the captures it cannot explain:
-        outcome wrong, or total time off the recordings' median by more than 1 %.
+        The profile; each of its numbers with interval and evidence, or as not identified; and
+        each capture beside its twins with the fitted and with the shipped profile. A capture is
+        explained if its outcome is right and each compared number is like a further recording,
+        or within 1 % (1 ms) of the recordings' median, or has that median in its 90 % interval.
 
     Raises
     ------
@@ -81,115 +74,64 @@ def calibrate(
         if progress is not None:
             progress(position, len(paths), path.name)
         captures.append(read_capture(path))
-    used = [capture for capture in captures if _shows_costs(capture.scenario)]
+    return _calibration(start, name, captures)
+
+
+def _calibration(base: HostProfile, name: str, captures: list[Capture]) -> Calibration:
+    seen, direct = source_evidence(captures), destination_evidence(captures)
+    names = {label for found in (*seen.values(), *direct.values()) for label in found}
+    used = [capture for capture in captures if _label(capture.name) in map(_label, names)]
     if not used:
         raise CaptureError.of(
-            "calibrate",
-            f"no capture without relay and with no capability but {', '.join(sorted(_PLAIN))}",
-            "give such a capture",
+            "calibrate", "no capture without relay that shows a cost", "give such a capture"
         )
-    return _calibration(start, name, captures, used)
-
-
-def _shows_costs(scenario: Scenario) -> bool:
-    relayed = scenario.link.bandwidth_bytes_per_s != scenario.host.link.bandwidth_bytes_per_s
-    return not relayed and set(scenario.capabilities) <= _PLAIN
-
-
-def _calibration(
-    base: HostProfile, name: str, captures: list[Capture], used: list[Capture]
-) -> Calibration:
-    seen = _collect(used)
-    last: list[Seen] = []
+    shown = [capture for capture in used if any(capture.name in seen[cost] for cost in seen)]
 
     def twins_seen(profile: HostProfile) -> Seen:
-        twins = [simulate(_with_host(capture.scenario, profile)) for capture in used]
-        last.append(_collect(twins))
-        return last[-1]
+        return source_evidence(_twins(shown, profile))
 
     profile = dataclasses.replace(
-        fitted_profile(base, seen, twins_seen),
+        fitted_profile(base, direct, seen, twins_seen),
         name=name,
         method=_METHOD,
         fitted_on=tuple(capture.folder.resolve().name for capture in used),
     )
-    unexplained, not_simulated = _check(captures, profile)
+    constants = _constants(base, profile, {**seen, **direct}, direct, twins_seen(profile))
+    profile, scatter = fitted_noise(base, profile, {**seen, **direct}, captures)
+    shipped = HostProfile.load()
     return Calibration(
         profile=profile,
-        constants=_constants(base, profile, seen, last[-1]),
-        unexplained=unexplained,
-        not_simulated=not_simulated,
+        constants=constants,
+        scatter=scatter,
+        captures=tuple(capture_fit(capture, profile, shipped) for capture in captures),
+        shipped=shipped,
     )
+
+
+def _label(name: str) -> str:
+    """Take off what tells two captures of one name apart."""
+    return name.partition(" (")[0]
+
+
+def _twins(captures: Iterable[Capture], profile: HostProfile) -> Iterable[Migration]:
+    """Simulate what can be simulated."""
+    for capture in captures:
+        try:
+            yield simulate(with_host(capture.scenario, profile))
+        except NotSimulatedError:
+            continue
 
 
 def _constants(
-    base: HostProfile, profile: HostProfile, seen: Seen, twins: Seen
+    base: HostProfile, profile: HostProfile, seen: Seen, direct: Seen, twins: Seen
 ) -> tuple[FittedConstant, ...]:
-    """One entry for each cost of the profile, in its order."""
-    names = [field.name for field in dataclasses.fields(HostProfile)]
-    costs = [name for name in names if name.endswith(("_ns", "_ps"))]
-    return tuple(
-        fitted_constant(cost, base, profile, seen.get(cost, {}), bool(twins.get(cost)))
-        for cost in costs
-    )
-
-
-def _collect(migrations: Iterable[Migration]) -> Seen:
-    seen: dict[str, dict[str, Floats]] = {name: {} for name in SPANS}
-    for position, migration in enumerate(migrations):
-        label = migration.name
-        for name, values in spans_of(migration).items():
-            if len(values):
-                key = label if label not in seen[name] else f"{label} ({position + 1})"
-                seen[name][key] = values
-    return seen
-
-
-def _with_host(scenario: Scenario, profile: HostProfile) -> Scenario:
-    """Move a scenario to another host; a relay stays the link it was."""
-    link = profile.link
-    bandwidth = scenario.link.bandwidth_bytes_per_s
-    if bandwidth != scenario.host.link.bandwidth_bytes_per_s:
-        link = dataclasses.replace(link, bandwidth_bytes_per_s=bandwidth)
-    return dataclasses.replace(scenario, host=profile, link=link)
-
-
-def _check(
-    captures: Iterable[Capture], profile: HostProfile
-) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """Compare every capture with its twin on the fitted host."""
-    unexplained: dict[str, str] = {}
-    not_simulated: dict[str, tuple[str, ...]] = {}
-    for capture in captures:
-        name = capture.folder.resolve().name
-        try:
-            reason = _mismatch(_comparison(capture, profile))
-        except NotSimulatedError as error:
-            not_simulated[name] = error.capabilities
+    """One entry for each number of the profile, in its order."""
+    entries = []
+    for name in number_names(profile):
+        found, twin = seen.get(name), twins.get(name)
+        if not found or (name not in direct and not twin):
+            entries.append(kept(name, base, profile, name in KNOWN_SPANS))
             continue
-        if reason:
-            unexplained[name] = reason
-    return unexplained, not_simulated
-
-
-def _comparison(capture: Capture, profile: HostProfile) -> Comparison:
-    scenario = _with_host(capture.scenario, profile)
-    twin = simulate(scenario)
-    outcome = predicted_outcome(scenario, twin, "compiled")
-    observed = from_summary(twin.summary, outcome, completion_lines(twin))
-    return Comparison(
-        name=capture.folder.resolve().name,
-        real=from_capture(capture),
-        recordings=all_recordings(capture),
-        prediction=Prediction(observed=observed),
-    )
-
-
-def _mismatch(comparison: Comparison) -> str:
-    if comparison.exact("outcome") is False:
-        return f"outcome {comparison.real.outcome}, twin {comparison.twin.outcome}"
-    error = comparison.absolute_percentage_error("total_time_ms")
-    if error is None or error <= _ALLOWED_ERROR_PERCENT:
-        return ""
-    real, twin = comparison.real_median("total_time_ms"), comparison.twin.total_time_ms
-    return f"total time {real} ms, twin {twin} ms ({error:.2g} %)"
+        middle = median_of(twin) if twin else None
+        entries.append(fitted_constant(name, base, profile, found, middle))
+    return tuple(entries)

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from migkit.calibrate.marks import Floats, checkpoint, marks, spans
 from migkit.calibrate.pages import PassSamples, pass_samples
 from migkit.trace import EventLog
-from migkit.trace.eventlog import Ints
 
 if TYPE_CHECKING:
     from migkit.results import Migration
 
-__all__ = ["SPANS", "Floats", "spans_of"]
+__all__ = ["SPANS"]
 
-Floats = np.ndarray
 _DISCARD, _LISTEN = 6, 4
 _MS: Final = 1_000_000
 _FEW_PAGES = 200  # of a final pass: nothing waits for the destination
@@ -30,35 +29,14 @@ _WINDOW_MS = 100
 _PHASES: Final = np.arange(0, _MS, 50_000)
 
 
-def _marks(log: EventLog, event: str, argument: str = "", value: object = None) -> Ints:
-    """Rows of an event, of those only whose argument has the value."""
-    rows = log.rows(event)
-    if not argument or not len(rows):
-        return rows
-    if isinstance(value, str):
-        return rows[np.array([text == value for text in log.texts(event, argument)], dtype=bool)]
-    return rows[log.column(event, argument) == value]
-
-
-def _spans(log: EventLog, starts: Ints, ends: Ints) -> Floats:
-    """Time from each start to the first end after it; starts without an end are left out."""
-    place = np.searchsorted(ends, starts, side="right")
-    known = place < len(ends)
-    return (log.t_ns[ends[place[known]]] - log.t_ns[starts[known]]).astype(float)
-
-
-def _checkpoint(log: EventLog, name: str) -> Ints:
-    return _marks(log, "vmstate_downtime_checkpoint", "checkpoint", name)
-
-
 def _thread_start(migration: Migration, log: EventLog) -> Floats:
-    start = _marks(log, "migrate_set_state", "new_state", "setup")[:1]
-    return _spans(log, start, log.rows("savevm_state_header"))
+    start = marks(log, "migrate_set_state", "new_state", "setup")[:1]
+    return spans(log, start, log.rows("savevm_state_header"))
 
 
 def _setup(migration: Migration, log: EventLog) -> Floats:
-    active = _marks(log, "migrate_set_state", "new_state", "active")
-    return _spans(log, log.rows("savevm_state_header")[:1], active)
+    active = marks(log, "migrate_set_state", "new_state", "active")
+    return spans(log, log.rows("savevm_state_header")[:1], active)
 
 
 def _pass(migration: Migration, log: EventLog) -> Floats:
@@ -70,16 +48,16 @@ def _pass(migration: Migration, log: EventLog) -> Floats:
 
 def _section(migration: Migration, log: EventLog) -> Floats:
     """From the header of the final section of RAM to its first line."""
-    begun = _marks(log, "ram_save_complete", "done", 0)
+    begun = marks(log, "ram_save_complete", "done", 0)
     begun = begun[np.isin(begun - 1, log.rows("savevm_section_start"))]
     return (log.t_ns[begun] - log.t_ns[begun - 1]).astype(float)
 
 
 def _sweep(migration: Migration, log: EventLog) -> Floats:
     """Time a final pass with nothing to send and no sync: a sweep that finds nothing."""
-    begun = _marks(log, "ram_save_complete", "done", 0)
-    done = _marks(log, "ram_save_complete", "done", 1)
-    empty = begun[np.isin(begun, _marks(log, "ram_save_complete", "dirty", 0))]
+    begun = marks(log, "ram_save_complete", "done", 0)
+    done = marks(log, "ram_save_complete", "done", 1)
+    empty = begun[np.isin(begun, marks(log, "ram_save_complete", "dirty", 0))]
     empty = empty[np.isin(empty + 1, done)]
     return (log.t_ns[empty + 1] - log.t_ns[empty]).astype(float)
 
@@ -106,7 +84,7 @@ def _limiter_wake(migration: Migration, log: EventLog) -> Floats:
     phase under which the wake-ups scatter least is the right one.
     """
     closed = log.rows("migrate_transferred")
-    after = _marks(log, "migrate_set_state", "new_state", "device")
+    after = marks(log, "migrate_set_state", "new_state", "device")
     closed = closed[closed < (after[0] if len(after) else len(log))]
     previous, closed = closed[:-1], closed[1:]
     slept = np.isin(closed - 1, log.rows("savevm_section_end"))
@@ -124,7 +102,7 @@ def _limiter_wake(migration: Migration, log: EventLog) -> Floats:
 
 
 def _vm_stop(migration: Migration, log: EventLog) -> Floats:
-    return _spans(log, _checkpoint(log, "src-downtime-start"), _checkpoint(log, "src-vm-stopped"))
+    return spans(log, checkpoint(log, "src-downtime-start"), checkpoint(log, "src-vm-stopped"))
 
 
 def _device_state(migration: Migration, log: EventLog) -> Floats:
@@ -132,35 +110,21 @@ def _device_state(migration: Migration, log: EventLog) -> Floats:
     pages = log.column("ram_save_complete", "dirty")
     if len(log.rows("postcopy_start")) or not len(pages) or pages[0] > _FEW_PAGES:
         return np.array([])
-    saved = _checkpoint(log, "src-non-iterable-saved")
-    return _spans(log, _checkpoint(log, "src-iterable-saved"), saved)
+    saved = checkpoint(log, "src-non-iterable-saved")
+    return spans(log, checkpoint(log, "src-iterable-saved"), saved)
 
 
 def _discard(migration: Migration, log: EventLog) -> Floats:
     """Mean over one postcopy start: a single command is shorter than the log's microsecond."""
-    rows = _marks(log, "savevm_command_send", "command", _DISCARD)
+    rows = marks(log, "savevm_command_send", "command", _DISCARD)
     if len(rows) < 10:
         return np.array([])
     return np.array([(log.t_ns[rows[-1]] - log.t_ns[rows[0]]) / (len(rows) - 1)])
 
 
 def _package(migration: Migration, log: EventLog) -> Floats:
-    listen = _marks(log, "savevm_command_send", "command", _LISTEN)
-    return _spans(log, listen, _checkpoint(log, "src-non-iterable-saved"))
-
-
-def _package_load(migration: Migration, log: EventLog) -> Floats:
-    loaded = log.rows("source_return_path_thread_postcopy_package_loaded")
-    return _spans(log, log.rows("qemu_savevm_send_packaged"), loaded)
-
-
-def _shut(migration: Migration, log: EventLog, postcopy: bool) -> Floats:
-    if bool(len(log.rows("postcopy_start"))) != postcopy or migration.outcome != "completed":
-        return np.array([])
-    done = _marks(log, "ram_save_complete", "done", 1)[:1]
-    if not postcopy:
-        done = _checkpoint(log, "src-non-iterable-saved")
-    return _spans(log, done, log.rows("source_return_path_thread_shut"))
+    listen = marks(log, "savevm_command_send", "command", _LISTEN)
+    return spans(log, listen, checkpoint(log, "src-non-iterable-saved"))
 
 
 def _place(migration: Migration, log: EventLog) -> Floats:
@@ -182,7 +146,8 @@ def _place(migration: Migration, log: EventLog) -> Floats:
     return per_page[per_page >= 0.8 * per_page.max(initial=0.0)]
 
 
-def _fault(migration: Migration, log: EventLog) -> Floats:
+def _request(migration: Migration, log: EventLog) -> Floats:
+    """From the fault thread to the source's return path thread."""
     faults = migration.faults.dropna(subset=["fault_ns", "request_ns"])
     spans = (faults["request_ns"] - faults["fault_ns"]).to_numpy(float)
     return spans[spans >= 0]
@@ -225,31 +190,10 @@ SPANS: Final[dict[str, Callable[[Migration, EventLog], Floats]]] = {
     "device_state_ns": _device_state,
     "discard_command_ns": _discard,
     "package_ns": _package,
-    "package_load_ns": _package_load,
     "sparse_page_ns": _later_page,
     "first_touch_page_ns": _first_touch,
     "zero_page_ns": _zero,
     "place_page_ns": _place,
-    "fault_ns": _fault,
-    "load_ns": lambda migration, log: _shut(migration, log, postcopy=False),
-    "postcopy_end_ns": lambda migration, log: _shut(migration, log, postcopy=True),
+    "postcopy.request_ns": _request,
 }
 """Constant of the host profile to the spans that show it, nanoseconds each."""
-
-
-def spans_of(migration: Migration) -> dict[str, Floats]:
-    """Read all spans of one migration.
-
-    Parameters
-    ----------
-    migration : Migration
-        Recorded or simulated.
-
-    Returns
-    -------
-    dict of str to ndarray
-        By the names of `SPANS`; empty arrays for what did not happen.
-    """
-    log = migration.source.logs["source"]
-    found = {name: read(migration, log) for name, read in SPANS.items()}
-    return {name: values[np.isfinite(values)] for name, values in found.items()}

@@ -10,10 +10,13 @@ from migkit.cli.terminal import Progress
 from migkit.errors import InputError
 
 _EPILOG = """\
-Every cost is read off QEMU's own trace log and compared with the same span in the log of the
-simulated twin, until both show the same median. Total times and byte counts are not fitted. Costs
-that no capture shows keep the base's value. Captures whose twin is still off by more than 1 % in
-total time, or ends otherwise, are named.
+Every cost is read off QEMU's own trace logs: steps of the destination directly, the others by
+comparison with the same span in the log of the simulated twin, until both show the same median.
+The noise is the scatter between the recordings. Total times and byte counts are not fitted. Each
+number of the profile is reported: fitted, with standard error and 90 % interval; not identified,
+which keeps the base's value; or given. Then every capture is simulated with the fitted profile and
+with the one that ships: which numbers stay unexplained and by how much, and which profile is
+closer.
 
 examples:
   migkit calibrate captures --out myhost.json
