@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migkit.atomic import write_text
+from migkit.calibrate.agreement import closer, sums
 from migkit.calibrate.constant import FittedConstant
-from migkit.calibrate.explanation import CaptureFit, closer, sums
+from migkit.calibrate.explanation import CaptureFit
 from migkit.calibrate.report import report_html, report_text
 from migkit.calibrate.scatter import FittedScatter
 from migkit.errors import HostProfileError
@@ -51,7 +52,7 @@ class Calibration:
     def unexplained(self) -> Mapping[str, str]:
         """Captures whose twin with this profile is off, and by what."""
         return {
-            item.name: "; ".join(map(str, item.fitted.off))
+            item.name: str(item.fitted)
             for item in self.captures
             if item.fitted is not None and not item.fitted.explained
         }

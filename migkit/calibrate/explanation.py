@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -25,12 +24,23 @@ if TYPE_CHECKING:
     from migkit.host import HostProfile
     from migkit.scenario import Scenario
 
-__all__ = ["CaptureFit", "Misfit", "TwinFit", "capture_fit", "closer", "sums", "with_host"]
+__all__ = [
+    "FITTED",
+    "SAME",
+    "SAME_PERCENT",
+    "SHIPPED",
+    "CaptureFit",
+    "Misfit",
+    "TwinFit",
+    "capture_fit",
+    "with_host",
+]
 
 _ALLOWED_PERCENT = 1.0
 _CLOCK_MS = 1
+_CLOSE_MS = 20.0
 _REPLICATES = 20
-_SAME_PERCENT = 0.01
+SAME_PERCENT = 0.01
 FITTED, SHIPPED, SAME = "fitted", "shipped", "the same"
 
 
@@ -76,6 +86,8 @@ class TwinFit:
         The twin's.
     error_percent : float or None
         Twin minus the median recording, percent of that.
+    traced_error_percent : float or None
+        Twin minus the recording whose logs are there, percent of that.
     off : tuple of Misfit
         What it cannot explain.
     alike, judged : int
@@ -86,6 +98,7 @@ class TwinFit:
 
     total_time_ms: int | None
     error_percent: float | None
+    traced_error_percent: float | None
     off: tuple[Misfit, ...]
     alike: int
     judged: int
@@ -95,6 +108,13 @@ class TwinFit:
     def explained(self) -> bool:
         """Whether nothing is off."""
         return not self.off
+
+    def __str__(self) -> str:
+        """Return what is off, and how close the twin's nearest decision was."""
+        parts = [str(item) for item in self.off]
+        if self.off and self.margin_ms is not None and self.margin_ms < _CLOSE_MS:
+            parts.append(f"a decision of the twin turns within {self.margin_ms:.2g} ms")
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -107,6 +127,8 @@ class CaptureFit:
         The capture's folder.
     total_time_ms : float or None
         Median of its recordings.
+    traced_ms : int or None
+        Of the recording whose logs are there: the fit sees this one only.
     fitted, shipped : TwinFit or None
         The twins; None when not simulated.
     not_simulated : tuple of str
@@ -115,6 +137,7 @@ class CaptureFit:
 
     name: str
     total_time_ms: float | None
+    traced_ms: int | None = None
     fitted: TwinFit | None = None
     shipped: TwinFit | None = None
     not_simulated: tuple[str, ...] = ()
@@ -128,7 +151,7 @@ class CaptureFit:
         if errors[0] is None or errors[1] is None:
             return ""
         gain = abs(errors[1]) - abs(errors[0])
-        return SAME if abs(gain) < _SAME_PERCENT else FITTED if gain > 0 else SHIPPED
+        return SAME if abs(gain) < SAME_PERCENT else FITTED if gain > 0 else SHIPPED
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -160,8 +183,9 @@ def capture_fit(capture: Capture, fitted: HostProfile, shipped: HostProfile) -> 
         twins = [_twin_fit(capture, profile) for profile in (fitted, shipped)]
     except NotSimulatedError as error:
         return CaptureFit(name, None, not_simulated=error.capabilities)
-    total = median(all_recordings(capture).get("total_time_ms") or (0,))
-    return CaptureFit(name, total or None, twins[0], twins[1])
+    totals = all_recordings(capture).get("total_time_ms")
+    traced = from_capture(capture).total_time_ms
+    return CaptureFit(name, median(totals) if totals else None, traced, twins[0], twins[1])
 
 
 def with_host(scenario: Scenario, profile: HostProfile) -> Scenario:
@@ -186,15 +210,20 @@ def _twin_fit(capture: Capture, profile: HostProfile) -> TwinFit:
     )
     judged = [comparison.indistinguishable(number) for number in NUMBERS]
     known = [like for like in judged if like is not None]
-    error, real = comparison.error("total_time_ms"), comparison.real_median("total_time_ms")
+    total = observed.total_time_ms
     return TwinFit(
-        total_time_ms=observed.total_time_ms,
-        error_percent=100 * error / real if error is not None and real else None,
+        total_time_ms=total,
+        error_percent=_percent(total, comparison.real_median("total_time_ms")),
+        traced_error_percent=_percent(total, comparison.real.total_time_ms),
         off=_misfits(comparison, scenario),
         alike=sum(known),
         judged=len(known),
         margin_ms=twin.margin_ms,
     )
+
+
+def _percent(twin: float | None, real: float | None) -> float | None:
+    return 100 * (twin - real) / real if twin is not None and real else None
 
 
 def _misfits(comparison: Comparison, scenario: Scenario) -> tuple[Misfit, ...]:
@@ -219,55 +248,3 @@ def _near(comparison: Comparison, number: str) -> bool:
     grain = _CLOCK_MS if number.endswith("_ms") else 0
     allowed = max(abs(real) * _ALLOWED_PERCENT / 100, grain)
     return comparison.indistinguishable(number) is True or abs(twin - real) <= allowed
-
-
-def sums(captures: Iterable[CaptureFit], which: str) -> dict[str, Any]:
-    """Sum up the twins of one profile.
-
-    Parameters
-    ----------
-    captures : iterable of CaptureFit
-        All captures.
-    which : {"fitted", "shipped"}
-        The profile.
-
-    Returns
-    -------
-    dict
-        ``explained`` of ``simulated`` captures, ``median`` and ``max`` of the absolute error of
-        the total time in percent, ``alike`` of ``judged`` numbers.
-    """
-    twins = [twin for item in captures if (twin := getattr(item, which)) is not None]
-    errors = [abs(twin.error_percent) for twin in twins if twin.error_percent is not None]
-    return {
-        "simulated": len(twins),
-        "explained": sum(twin.explained for twin in twins),
-        "total_time_median_ape_percent": median(errors) if errors else None,
-        "total_time_max_ape_percent": max(errors, default=None),
-        "alike": sum(twin.alike for twin in twins),
-        "judged": sum(twin.judged for twin in twins),
-    }
-
-
-def closer(fitted: Mapping[str, Any], shipped: Mapping[str, Any]) -> str:
-    """Say which profile is closer to the captures.
-
-    Parameters
-    ----------
-    fitted, shipped : mapping
-        As `sums` gives them.
-
-    Returns
-    -------
-    str
-        ``fitted`` or ``shipped`` only if it is no worse in explained captures, in the median
-        error of the total time and in numbers alike, and better in one; ``the same`` if all are
-        equal, otherwise ``neither``.
-    """
-    signs = []
-    for name, sign in (("explained", 1), ("total_time_median_ape_percent", -1), ("alike", 1)):
-        gain = sign * ((fitted[name] or 0) - (shipped[name] or 0))
-        signs.append(0 if abs(gain) < _SAME_PERCENT else 1 if gain > 0 else -1)
-    if not any(signs):
-        return SAME
-    return FITTED if min(signs) >= 0 else SHIPPED if max(signs) <= 0 else "neither"

@@ -18,6 +18,11 @@ __all__ = ["report_html", "report_text"]
 
 _NO_VALUE = "-"
 _WIDTH = 120
+_LEGEND = (
+    "total ms is the median of all recordings of a scenario, traced that of the recording with "
+    "the logs, which the fit sees; err % is to the median; like counts the numbers that cannot be "
+    "told from a further recording; explained is by the fitted profile"
+)
 Row = dict[str, str]
 
 
@@ -113,6 +118,7 @@ def _capture_row(item: CaptureFit) -> Row:
     row = {
         "capture": item.name,
         "total ms": _NO_VALUE if item.total_time_ms is None else f"{item.total_time_ms:g}",
+        "traced": _value(item.traced_ms),
     }
     for name in ("fitted", "shipped"):
         row |= _twin_cells(name, getattr(item, name))
@@ -133,7 +139,7 @@ def _twin_cells(name: str, twin: TwinFit | None) -> Row:
 
 
 def _remarks(found: Calibration) -> list[str]:
-    remarks = [_count_line(found)]
+    remarks = [_LEGEND, _count_line(found)]
     for status in ("not identified", "given"):
         reasons: dict[str, list[str]] = {}
         for item in found.kept(status):
@@ -159,11 +165,14 @@ def _verdict(found: Calibration) -> list[str]:
     for name in ("fitted", "shipped"):
         values = found.summary[name]
         error, largest = (values[f"total_time_{kind}_ape_percent"] for kind in ("median", "max"))
-        shown = _NO_VALUE if error is None else f"{error:.2f} %, largest {largest:.2f} %"
+        traced = values["traced_median_ape_percent"]
+        shown = _NO_VALUE
+        if error is not None:
+            shown = f"{error:.2f} % (largest {largest:.2f} %, traced recordings {traced:.2f} %)"
         lines.append(
-            f"{name:<8} explains {values['explained']} of {values['simulated']} captures; total "
-            f"time off by {shown} (median); {values['alike']} of {values['judged']} numbers as a "
-            "further recording"
+            f"{name:<8} explains {values['explained']} of {values['simulated']} captures; median "
+            f"error of the total time {shown}; {values['alike']} of {values['judged']} numbers as "
+            "a further recording"
         )
     known = set(found.shipped.fitted_on) & {item.name for item in found.captures}
     closer = found.summary["closer"]
