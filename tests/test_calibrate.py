@@ -408,3 +408,50 @@ def test_the_end_of_a_precopy_stream_is_told_just_after_the_guest_runs():
     steps = host.landing
     runs = steps.device_load_ns + steps.bh_ns + steps.announce_ns + steps.start_ns
     assert runs < host.load_ns < runs + 150_000
+
+
+def test_steps_of_a_precopy_end_are_read_across_both_logs(tmp_path):
+    folder = tmp_path / "path"
+    scenario = json.loads((PRECOPY / "scenario.json").read_text())
+    scenario["capabilities"] = {"return-path": True}
+    (tmp_path / "scenario.json").write_text(json.dumps(scenario))
+    host = with_numbers(HostProfile.load(), {"load_ns": 3_210_000})
+    write_capture(folder, tmp_path / "scenario.json", host)
+    text = gzip.open(folder / "source.trace.log.gz", "rt").read()
+    minute = re.search(r"T00:00:([\d.]+)Z vmstate_downtime_checkpoint src-non-iterable", text)
+    saved, stamp = float(minute[1]), "1970-01-01T00:00:{:09.6f}Z {}\n"
+    lines = [
+        (saved - 0.001, "vmstate_downtime_load type=iterable idstr=ram instance_id=0 downtime=1"),
+        (saved + 0.0012, "vmstate_downtime_checkpoint dst-precopy-loadvm-completed"),
+        (saved + 0.00125, "vmstate_downtime_checkpoint dst-precopy-bh-enter"),
+    ]
+    with gzip.open(folder / "dest.trace.log.gz", "wt") as file:
+        file.writelines(stamp.format(*line) for line in lines)
+    found = {item.name: item for item in calibrate([folder]).constants}
+    latency = host.link.latency_ns
+    assert found["landing.device_load_ns"].value == pytest.approx(1_200_000 - latency, abs=1_000)
+    assert found["landing.bh_ns"].value == pytest.approx(50_000, abs=1_000)
+    assert not found["landing.announce_ns"].fitted
+    assert found["load_ns"].value == pytest.approx(3_210_000, abs=2 * latency)
+
+
+def test_what_cannot_be_simulated_is_named_and_not_fitted(tmp_path):
+    write_capture(tmp_path / "plain", PRECOPY / "scenario.json", HostProfile.load())
+    shutil.copytree(PRECOPY, tmp_path / "strange")
+    values = json.loads((tmp_path / "strange" / "scenario.json").read_text())
+    values["capabilities"] = {"x-colo": True}
+    (tmp_path / "strange" / "scenario.json").write_text(json.dumps(values))
+    found = calibrate([tmp_path])
+    assert dict(found.not_simulated) == {"strange": ("x-colo",)}
+    assert found.profile.fitted_on == ("plain",)
+    assert "not simulated  strange: x-colo" in str(found)
+
+
+def test_repeats_that_tell_no_time_are_one_clear_error(tmp_path, capsys):
+    shutil.copytree(POSTCOPY, tmp_path / "one")
+    repeats = json.loads((POSTCOPY / "repeats.json").read_text())
+    repeats[1]["timeline_issued_s"] = ["soon"]
+    (tmp_path / "one" / "repeats.json").write_text(json.dumps(repeats))
+    assert main(["calibrate", str(tmp_path / "one")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "timeline_issued_s ['soon'] is no list of seconds" in line

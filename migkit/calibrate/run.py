@@ -17,7 +17,6 @@ from migkit.calibrate.scatter import fitted_noise
 from migkit.capture import Capture, read_capture
 from migkit.errors import CaptureError, NotSimulatedError
 from migkit.host import HostProfile
-from migkit.results import Migration
 from migkit.simulate import simulate
 from migkit.validate import find_captures
 
@@ -50,7 +49,7 @@ def calibrate(
     name : str
         Name of the fitted profile.
     progress : callable, optional
-        Told of each capture before it is read.
+        Told of each capture before it is read, and again before its twins are compared.
 
     Returns
     -------
@@ -74,13 +73,16 @@ def calibrate(
         if progress is not None:
             progress(position, len(paths), path.name)
         captures.append(read_capture(path))
-    return _calibration(start, name, captures)
+    return _calibration(start, name, captures, progress or (lambda *_: None))
 
 
-def _calibration(base: HostProfile, name: str, captures: list[Capture]) -> Calibration:
-    seen, direct = source_evidence(captures), destination_evidence(captures)
+def _calibration(
+    base: HostProfile, name: str, captures: list[Capture], progress: Progress
+) -> Calibration:
+    simulated = [capture for capture in captures if _can_be_simulated(capture)]
+    seen, direct = source_evidence(simulated), destination_evidence(simulated)
     names = {label for found in (*seen.values(), *direct.values()) for label in found}
-    used = [capture for capture in captures if _label(capture.name) in map(_label, names)]
+    used = [capture for capture in simulated if _label(capture.name) in map(_label, names)]
     if not used:
         raise CaptureError.of(
             "calibrate", "no capture without relay that shows a cost", "give such a capture"
@@ -88,7 +90,7 @@ def _calibration(base: HostProfile, name: str, captures: list[Capture]) -> Calib
     shown = [capture for capture in used if any(capture.name in seen[cost] for cost in seen)]
 
     def twins_seen(profile: HostProfile) -> Seen:
-        return source_evidence(_twins(shown, profile))
+        return source_evidence(simulate(with_host(item.scenario, profile)) for item in shown)
 
     profile = dataclasses.replace(
         fitted_profile(base, direct, seen, twins_seen),
@@ -98,28 +100,24 @@ def _calibration(base: HostProfile, name: str, captures: list[Capture]) -> Calib
     )
     constants = _constants(base, profile, {**seen, **direct}, direct, twins_seen(profile))
     profile, scatter = fitted_noise(base, profile, {**seen, **direct}, captures)
-    shipped = HostProfile.load()
-    return Calibration(
-        profile=profile,
-        constants=constants,
-        scatter=scatter,
-        captures=tuple(capture_fit(capture, profile, shipped) for capture in captures),
-        shipped=shipped,
-    )
+    shipped, fits = HostProfile.load(), []
+    for position, capture in enumerate(captures, start=1):
+        progress(position, len(captures), capture.folder.resolve().name)
+        fits.append(capture_fit(capture, profile, shipped))
+    return Calibration(profile, constants, scatter, tuple(fits), shipped)
+
+
+def _can_be_simulated(capture: Capture) -> bool:
+    try:
+        simulate(capture.scenario)
+    except NotSimulatedError:
+        return False
+    return True
 
 
 def _label(name: str) -> str:
     """Take off what tells two captures of one name apart."""
     return name.partition(" (")[0]
-
-
-def _twins(captures: Iterable[Capture], profile: HostProfile) -> Iterable[Migration]:
-    """Simulate what can be simulated."""
-    for capture in captures:
-        try:
-            yield simulate(with_host(capture.scenario, profile))
-        except NotSimulatedError:
-            continue
 
 
 def _constants(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from migkit.calibrate.costs import number_of
 from migkit.calibrate.fit import Seen
 from migkit.calibrate.marks import Floats
 from migkit.calibrate.uncertainty import pooled_median
+from migkit.errors import CaptureError
 from migkit.host import HostProfile
 
 if TYPE_CHECKING:
@@ -82,6 +84,11 @@ def fitted_noise(
         The profile with its noise.
     tuple of FittedScatter
         An entry for each list.
+
+    Raises
+    ------
+    CaptureError
+        If a ``repeats.json`` tells a command's time by anything but seconds.
     """
     late, late_entry = _lateness(base, seen["limiter_wake_ns"])
     shifts, shift_entry = _command_shifts(base, captures)
@@ -136,12 +143,12 @@ def _command_shifts(
     found: list[float] = []
     names = []
     for capture in captures:
-        own, *repeats = [item.get("timeline_issued_s") or [] for item in capture.recordings]
+        own, *repeats = map(_issued_s, capture.recordings, repeat(capture))
         shifts = [
             (later - at) * 1e9
-            for repeat in repeats
-            if len(repeat) == len(own)
-            for later, at in zip(repeat, own, strict=True)
+            for other in repeats
+            if len(other) == len(own)
+            for later, at in zip(other, own, strict=True)
             if later is not None and at is not None
         ]
         names += [capture.folder.resolve().name] if shifts else []
@@ -152,6 +159,20 @@ def _command_shifts(
         return kept, dataclasses.replace(_entry(name, kept), note=note)
     quantiles = _quantiles(np.array(found))
     return quantiles, _entry(name, quantiles, len(found), names)
+
+
+def _issued_s(recording: Mapping[str, Any], capture: Capture) -> list[float | None]:
+    """When the commands of one recording were given; None where nobody noted it."""
+    times = recording.get("timeline_issued_s") or []
+    if not isinstance(times, list) or not all(
+        item is None or isinstance(item, int | float) for item in times
+    ):
+        raise CaptureError.of(
+            f"read the repeats of {capture.folder}",
+            f"timeline_issued_s {times!r} is no list of seconds",
+            "give the second of each command",
+        )
+    return times
 
 
 def _cost_quantiles(
