@@ -153,22 +153,24 @@ def fitted_constant(
         quartile_low=round(spread.quartiles[0]),
         quartile_high=round(spread.quartiles[1]),
         standard_error=None if error is None else round(error),
-        low=max(0, int(np.floor(value + low - spread.median)) - grain),
+        low=max(0, min(value, int(np.floor(value + low - spread.median)) - grain)),
         high=max(value, int(np.ceil(value + high - spread.median)) + grain),
         observations=sum(map(len, seen.values())),
         captures=tuple(seen),
-        note=_note(value, spread.median, twin_median, grain, error),
+        note=_misfit(value, spread.median, twin_median, grain) or _scarcity(seen, error),
     )
 
 
-def _note(
-    value: int, median: float, twin_median: float | None, grain: int, error: float | None
-) -> str:
-    """Say what the number cannot do: a twin that stays off, or a single span."""
+def _scarcity(seen: Mapping[str, Floats], error: float | None) -> str:
+    if error is None:
+        return "one span: no scatter"
+    return "one capture: its own scatter only" if len(seen) == 1 else ""
+
+
+def _misfit(value: int, median: float, twin_median: float | None, grain: int) -> str:
+    """Say by how much the twin's span stays off."""
     off = 0.0 if twin_median is None else twin_median - median
     tolerance = max(0.05 * median, 2.0 * grain)
     if value == 0 and off > grain:
         return f"the other parts of its span are longer: twin {off / median:+.0%}"
-    if abs(off) > tolerance:
-        return f"the twin's span stays {off / median:+.0%} off"
-    return "one span: no scatter" if error is None else ""
+    return f"the twin's span stays {off / median:+.0%} off" if abs(off) > tolerance else ""
