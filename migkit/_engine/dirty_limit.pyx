@@ -10,14 +10,17 @@ from migkit._engine.world cimport World
 
 
 cdef void engage(World w) noexcept nogil:
-    """Set the limit for all vCPUs (migration_dirty_limit_guest)."""
+    """Set the limit for all vCPUs, unless it is in force (migration_dirty_limit_guest)."""
     cdef int index
-    if w.dirty_limit.in_service:
+    if w.dirty_limit.in_service and w.dirty_limit.quota == w.parameters.vcpu_dirty_limit:
         return
-    w.dirty_limit.in_service = True
-    for index in range(w.cpus.count):
-        w.cpus.all[index].measured_pages = w.cpus.all[index].dirty_pages
-    w.dirty_limit.measure_ns = w.t + w.dirty_limit.period_ms * 1_000_000
+    w.dirty_limit.quota = w.parameters.vcpu_dirty_limit
+    if not w.dirty_limit.in_service:
+        w.dirty_limit.in_service = True
+        for index in range(w.cpus.count):
+            w.cpus.all[index].measured_pages = w.cpus.all[index].dirty_pages
+        w.dirty_limit.period_ms = w.parameters.dirty_limit_period_ms
+        w.dirty_limit.measure_ns = w.t + w.dirty_limit.period_ms * 1_000_000
     w.emit(EVENT_MIGRATION_DIRTY_LIMIT_GUEST, w.dirty_limit.quota)
 
 
@@ -44,6 +47,7 @@ cdef void measure(World w, int64_t now) noexcept nogil:
         )
         vcpu.measured_pages = vcpu.dirty_pages
         adjust(w, vcpu, now)
+    w.dirty_limit.period_ms = w.parameters.dirty_limit_period_ms
     w.dirty_limit.measure_ns = (now + w.cpus.count * w.dirty_log.kick_vcpu_ns
                                 + w.dirty_limit.period_ms * 1_000_000)
 

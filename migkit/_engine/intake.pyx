@@ -14,7 +14,7 @@ from migkit._engine.page_cache cimport make_page_cache
 from migkit._engine.handlers cimport take_handler
 from migkit._engine.target_intake cimport take_target_fields
 from migkit._engine.words cimport new_words
-from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, TimelineItem, World
+from migkit._engine.world cimport MAX_BLOCKS, MAX_HANDLERS, Parameters, TimelineItem, World
 from migkit._engine.writers import make_writer
 
 
@@ -24,6 +24,7 @@ cdef World make_world(plan, progress):
     w.progress = progress
     take_host(w, plan.host)
     take_options(w, plan)
+    take_parameters(w, plan)
     take_network(w, plan.link_latency_ns, plan.network)
     take_noise(w, plan)
     take_blocks(w, plan)
@@ -111,12 +112,6 @@ cdef int take_options(World w, plan) except -1:
     w.clock_drawn = plan.postcopy.clock_drawn
     w.auto_converge = plan.auto_converge
     w.pause_before_switchover = plan.pause_before_switchover
-    w.detect_zero_pages = plan.detect_zero_pages
-    w.throttle_trigger_threshold = plan.throttle_trigger_threshold
-    w.cpu_throttle_initial = plan.cpu_throttle_initial
-    w.cpu_throttle_increment = plan.cpu_throttle_increment
-    w.cpu_throttle_tailslow = plan.cpu_throttle_tailslow
-    w.max_cpu_throttle = plan.max_cpu_throttle
     w.configuration_bytes = plan.configuration_bytes
     w.vm_running = w.vm_was_running = plan.vm_running
     w.sides.source = w.sides.before = plan.run_state
@@ -128,10 +123,21 @@ cdef int take_options(World w, plan) except -1:
     w.recovery_link_bandwidth = plan.recovery_link_bandwidth_bytes_per_s
     w.observe_ns = plan.observe_ns
     w.vcpus = plan.vcpus
+    return 0
+
+
+cdef int take_parameters(World w, plan) except -1:
+    """Copy the parameters that can change; those of the dirty limit come with it."""
     w.parameters.downtime_limit_ms = plan.downtime_limit_ms
     w.parameters.max_bandwidth = plan.max_bandwidth_bytes_per_s
     w.parameters.max_postcopy_bandwidth = plan.max_postcopy_bandwidth_bytes_per_s
     w.parameters.avail_switchover_bandwidth = plan.avail_switchover_bandwidth_bytes_per_s
+    w.parameters.throttle_trigger_threshold = plan.throttle_trigger_threshold
+    w.parameters.cpu_throttle_initial = plan.cpu_throttle_initial
+    w.parameters.cpu_throttle_increment = plan.cpu_throttle_increment
+    w.parameters.cpu_throttle_tailslow = plan.cpu_throttle_tailslow
+    w.parameters.max_cpu_throttle = plan.max_cpu_throttle
+    w.parameters.zero_page_detection = plan.zero_page_detection
     return 0
 
 
@@ -224,8 +230,8 @@ cdef int take_dirty_limit(World w, plan) except -1:
     """Copy the limit, if there is one."""
     w.dirty_limit.possible = plan is not None
     if plan is not None:
-        w.dirty_limit.quota = plan.quota_mb_per_s
-        w.dirty_limit.period_ms = plan.period_ms
+        w.parameters.vcpu_dirty_limit = plan.quota_mb_per_s
+        w.parameters.dirty_limit_period_ms = plan.period_ms
     return 0
 
 
@@ -256,14 +262,29 @@ cdef int take_timeline(World w, items) except -1:
         entry.asked_state = item["asked_state"]
         entry.to_destination = item["to_destination"]
         arguments = item["arguments"]
-        entry.downtime_limit_ms = arguments.get("downtime-limit", -1)
-        entry.max_bandwidth = arguments.get("max-bandwidth", -1)
-        entry.max_postcopy_bandwidth = arguments.get("max-postcopy-bandwidth", -1)
-        entry.avail_switchover_bandwidth = arguments.get("avail-switchover-bandwidth", -1)
-        entry.xbzrle_cache_size = arguments.get("xbzrle-cache-size", -1)
+        take_changes(&entry.changes, arguments)
+        w.detection_changes += entry.changes.zero_page_detection >= 0
         entry.link_bandwidth = arguments.get("bandwidth", -1)
         entry.latency_ns = arguments.get("latency_ns", 0)
         entry.back_ns = arguments.get("back_ns", 0)
         entry.jitter_ns = arguments.get("jitter_ns", 0)
         entry.loss = arguments.get("loss", 0)
+    return 0
+
+
+cdef int take_changes(Parameters *changes, arguments) except -1:
+    """Copy what a command sets; -1 is not named."""
+    changes.downtime_limit_ms = arguments.get("downtime-limit", -1)
+    changes.max_bandwidth = arguments.get("max-bandwidth", -1)
+    changes.max_postcopy_bandwidth = arguments.get("max-postcopy-bandwidth", -1)
+    changes.avail_switchover_bandwidth = arguments.get("avail-switchover-bandwidth", -1)
+    changes.throttle_trigger_threshold = arguments.get("throttle-trigger-threshold", -1)
+    changes.cpu_throttle_initial = arguments.get("cpu-throttle-initial", -1)
+    changes.cpu_throttle_increment = arguments.get("cpu-throttle-increment", -1)
+    changes.cpu_throttle_tailslow = arguments.get("cpu-throttle-tailslow", -1)
+    changes.max_cpu_throttle = arguments.get("max-cpu-throttle", -1)
+    changes.zero_page_detection = arguments.get("zero-page-detection", -1)
+    changes.vcpu_dirty_limit = arguments.get("vcpu-dirty-limit", -1)
+    changes.dirty_limit_period_ms = arguments.get("x-vcpu-dirty-limit-period", -1)
+    changes.xbzrle_cache_size = arguments.get("xbzrle-cache-size", -1)
     return 0

@@ -6,10 +6,11 @@ end, says which pages the file holds; the others are zero.
 
 from libc.stdint cimport int64_t
 
-from migkit._engine.bitmap cimport clear_bit, set_bit, test, words_for
+from migkit._engine.bitmap cimport clear_bit, words_for
 from migkit._engine.multifd cimport queue_run
 from migkit._engine.page_record cimport page_cost_ns
 from migkit._engine.stream cimport count_ram_bytes, flush, put, write_at
+from migkit._engine.target cimport note_in_file
 from migkit._engine.types cimport PAGE_BYTES
 from migkit._engine.world cimport World
 
@@ -45,35 +46,25 @@ cdef int64_t save_page(World w, int block, int64_t page) noexcept nogil:
     if w.finds_zero(page):
         w.t += w.host.zero_page_ns
         w.zero_pages += 1
-        note_in_file(w, page, False)
+        note_in_file(&w.target, page, False)
         return 1
     w.t += page_cost_ns(w)
     w.normal_pages += 1
     offset = (page - w.block_start[block]) * PAGE_BYTES
     write_at(w, PAGE_BYTES, w.target.pages_offset[block] + offset)
-    note_in_file(w, page, True)
+    note_in_file(&w.target, page, True)
     count_ram_bytes(w, PAGE_BYTES)
     return 1
 
 
 cdef int64_t queue_for_file(World w, int block, int64_t page) noexcept nogil:
     """Queue a page for a channel that writes it at its own place."""
-    cdef bint holds_data = not w.finds_zero(page)
     cdef int64_t sent = queue_run(w, block, page, page + 1, 1)
-    if sent > 0:
-        note_in_file(w, page, holds_data)
+    if sent > 0 and w.content.is_zero(page):    # the channel finds out, or does not look
+        w.multifd.zero_pages[w.multifd.zero - 1] = page
+    elif sent > 0:
+        note_in_file(&w.target, page, True)
     return sent
-
-
-cdef void note_in_file(World w, int64_t page, bint holds_data) noexcept nogil:
-    """The file holds the page from now on, or does not any longer: it is zero."""
-    if not holds_data:
-        clear_bit(w.target.file_bmap, page)
-        return
-    if test(w.target.file_written, page):
-        w.target.rewritten_pages += 1
-    set_bit(w.target.file_written, page)
-    set_bit(w.target.file_bmap, page)
 
 
 cdef void write_bitmaps(World w) noexcept nogil:

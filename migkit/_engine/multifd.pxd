@@ -15,4 +15,4 @@ cdef inline bint takes(World w, int64_t page) noexcept nogil:
     """Whether a page goes to a channel, not into the main stream (ram_save_target_page)."""
     if w.multifd == NULL or w.in_postcopy():
         return False
-    return not w.multifd.main_detects or not w.content.is_zero(page)
+    return not w.finds_zero(page)

@@ -26,7 +26,7 @@ cdef int64_t queue_run(
     """
     cdef Senders *m = w.multifd
     cdef int64_t batched = m.normal + m.zero, sent, after
-    cdef int64_t page_ns = m.costs.queue_page_ns + (m.costs.test_page_ns if m.main_detects else 0)
+    cdef int64_t page_ns = m.costs.queue_page_ns + (m.costs.test_page_ns if w.detects() else 0)
     cdef int is_zero
     if batched > 0 and (m.block != block or batched == PAGES_PER_PACKET):
         if not hand_over(w):
@@ -36,10 +36,10 @@ cdef int64_t queue_run(
             w.last_page = page + 1
             return -1
         batched, limit = 0, 1       # senders have gone on meanwhile: the budget may be used up
-    if m.by_page and not w.finds_zero(page):
+    if m.by_page and not w.content.is_zero(page):
         limit = 1
     limit = min(limit, PAGES_PER_PACKET - batched, pages_until(w, page_ns))
-    sent = take(w.bmap, w.zero_class(), page, end, limit, &after, &is_zero)
+    sent = take(w.bmap, w.content.zero, page, end, limit, &after, &is_zero)
     w.dirty_pages -= sent
     w.last_seen_block = block
     w.last_page = after

@@ -61,8 +61,6 @@ cdef struct Senders:       # all of them, the batch of the migration thread, the
     bint flush_after_each_section
     bint packets
     int64_t together_permille
-    bint main_detects
-    bint sender_detects
     bint zero_copy
     int count
     int link_count
@@ -76,6 +74,7 @@ cdef struct Senders:       # all of them, the batch of the migration thread, the
     int64_t zero
     int64_t payload_millibytes
     int64_t ending_bytes
+    int64_t zero_pages[PAGES_PER_PACKET]    # which they are, with a file
     int64_t compress_ns
     int64_t decompress_ns
     # channels and links
@@ -92,8 +91,8 @@ cdef struct Senders:       # all of them, the batch of the migration thread, the
 
 cdef int64_t header_bytes(Senders *m) noexcept nogil
 cdef int64_t lateness(Senders *m, int64_t at) noexcept nogil
-cdef void start(Senders *m, int index, int64_t at, bint first_touch, int64_t link_bandwidth,
-                int64_t backlog) noexcept nogil
+cdef void start(Senders *m, int index, int64_t at, bint detects, bint first_touch,
+                int64_t link_bandwidth, int64_t backlog) noexcept nogil
 cdef void add(Senders *m, int64_t pages, int64_t kind) noexcept nogil
 cdef void note_next(Senders *m) noexcept nogil
 cdef Senders *make_senders(plan) except NULL

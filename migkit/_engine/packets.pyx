@@ -30,12 +30,12 @@ cdef int64_t lateness(Senders *m, int64_t at) noexcept nogil:
     return m.costs.wake_ns + left_ns * m.contention_permille[number] // 1000
 
 
-cdef void start(Senders *m, int index, int64_t at, bint first_touch, int64_t link_bandwidth,
-                int64_t backlog) noexcept nogil:
+cdef void start(Senders *m, int index, int64_t at, bint detects, bint first_touch,
+                int64_t link_bandwidth, int64_t backlog) noexcept nogil:
     """Give a channel the batch, or a SYNC packet if there is none, at time `at`."""
     cdef Sender *ch = &m.channels[index]
-    cdef int64_t payload = payload_bytes(m)
     cdef int64_t begun, count, byte_ps, page_ns, service, before, drained
+    cdef int64_t work = look_for_zeros(m, detects), payload = payload_bytes(m)
     cdef bint by_reference = m.zero_copy and payload > 0
     ch.began_ns = at + lateness(m, at)
     ch.busy = True
@@ -45,7 +45,7 @@ cdef void start(Senders *m, int index, int64_t at, bint first_touch, int64_t lin
     ch.header_bytes = header_bytes(m) if by_reference else 0
     ch.data_bytes = header_bytes(m) + payload - ch.header_bytes
     ch.zero_copied = ch.zero_copied or by_reference
-    ch.prepared_ns = ch.began_ns + shared(m, m.costs.packet_ns + test_ns(m))
+    ch.prepared_ns = ch.began_ns + shared(m, m.costs.packet_ns + work)
     begun = ch.prepared_ns + shared(m, m.compress_ns)
     count = header_bytes(m) + payload
     if by_reference and not m.costs.zero_copy_copied:
@@ -102,9 +102,12 @@ cdef int64_t payload_bytes(Senders *m) noexcept nogil:
     return m.payload_millibytes // 1000 + m.ending_bytes
 
 
-cdef int64_t test_ns(Senders *m) noexcept nogil:
-    """Return what looking for zero pages costs the sender of the batch."""
-    if not m.sender_detects:
+cdef int64_t look_for_zeros(Senders *m, bint detects) noexcept nogil:
+    """Return what that costs the sender of the batch; without, they are pages like others."""
+    if not detects:
+        if m.zero > 0:
+            add(m, m.zero, 0)
+            m.zero = 0
         return 0
     return m.normal * m.costs.test_page_ns + m.zero * m.costs.test_zero_page_ns
 
@@ -147,12 +150,10 @@ cdef Senders *make_senders(plan) except NULL:
         costs.first_touch_page_ns, costs.destination_page_ns, costs.destination_zero_page_ns,
         costs.side_by_side_percent, costs.send_buffer_bytes,
     )
-    take_payloads(m, spec.payloads, plan.detect_zero_pages)
+    take_payloads(m, spec.payloads)
     m.flush_after_each_section = spec.flush_after_each_section
     m.packets = spec.packets
     m.together_permille = spec.together_permille
-    m.main_detects = spec.main_detects
-    m.sender_detects = spec.sender_detects
     m.zero_copy = spec.zero_copy
     m.race_key = spec.race_key
     m.count = spec.channels
@@ -167,12 +168,12 @@ cdef Senders *make_senders(plan) except NULL:
     return m
 
 
-cdef int take_payloads(Senders *m, payloads, bint finds_zero) except -1:
+cdef int take_payloads(Senders *m, payloads) except -1:
     """Copy what the pages of each class become; zero pages have class 0."""
     for kind, page in enumerate(payloads):
         m.payloads[kind] = Payload(page.page_millibytes, page.packet_bytes,
                                    page.compress_page_ns, page.decompress_page_ns)
-    m.by_page = len(set(payloads[1:] if finds_zero else payloads)) > 1
+    m.by_page = len(set(payloads[1:])) > 1
     return 0
 
 

@@ -28,6 +28,7 @@ from migkit._engine.stream cimport (
     put_pages, put_records, records_to_flush,
 )
 from migkit._engine.sync cimport bitmap_sync, clear_before_send
+from migkit._engine.timeline cimport look
 from migkit._engine.types cimport (
     EVENT_RAM_SAVE_COMPLETE, EVENT_RAM_SAVE_ITERATE_BIG_WAIT, PAGE_BYTES, SYNC_FINAL,
 )
@@ -101,9 +102,7 @@ cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexc
     cdef int64_t page, end
     cdef bint wrapped = False
     serve(w)
-    if w.content.moves and not w.snapshot.on:
-        limit = 1           # what is found in a page is what the guest has written by now
-        advance(w)
+    limit = alike(w, limit)
     block = take_hint(w, &page)
     while True:
         if save_requested(w):
@@ -115,6 +114,7 @@ cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexc
             w.t += w.host.sweep_ns
             return 0
         if page < end and xbzrle_page.active(w):
+            look(w)
             if save_one(w, block, page):
                 return 1
             page += 1       # unchanged: the search goes on, and nobody looks at budget or clock
@@ -128,8 +128,20 @@ cdef int64_t find_and_save_run(World w, int64_t limit, int64_t pass_began) noexc
             if not begin_sweep(w):
                 return -1
         page = w.block_start[block]
+    look(w)
     end = min(end, clear_before_send(w, block, page))
     return save_pages(w, block, page, end, limit, pass_began)
+
+
+cdef int64_t alike(World w, int64_t limit) noexcept nogil:
+    """Return how many pages may go at once: one where the next may be another matter.
+
+    What is found in a page is what the guest has written by now; somebody may change who looks.
+    """
+    if w.content.moves and not w.snapshot.on:
+        advance(w)
+        return 1
+    return 1 if w.detection_changes > 0 else limit
 
 
 cdef int64_t save_pages(
@@ -156,6 +168,7 @@ cdef bint save_requested(World w) noexcept nogil:
     if asked < 0:
         return False
     block = block_of(w, asked)
+    look(w)
     clear_before_send(w, block, asked)
     save_apart(w, block, asked)
     return True
@@ -179,7 +192,7 @@ cdef int64_t save_run(
     cdef int64_t sent
     if w.finds_zero(page):
         return save_zero_run(w, block, page, end, limit)
-    if not w.content.moves:
+    if not w.content.moves and w.detection_changes == 0:
         sent = save_burst(w, page, end, page_cost_ns(w), page_service_ns(w), limit, pass_began)
         if sent > 0:
             return sent

@@ -6,9 +6,10 @@ from migkit._engine.network cimport round_trip_ns
 from migkit._engine.packets cimport (
     Sender, Senders, HELLO_BYTES, header_bytes, lateness, note_next, start,
 )
+from migkit._engine.target cimport note_in_file
 from migkit._engine.timeline cimport apply, cut_before
 from migkit._engine.types cimport EVENT_MULTIFD_SEND_SYNC_MAIN
-from migkit._engine.world cimport World
+from migkit._engine.world cimport DETECT_MULTIFD, World
 
 
 cdef void open_channels(World w) noexcept nogil:
@@ -60,15 +61,26 @@ cdef void count_senders(World w) noexcept nogil:
 cdef bint hand_over(World w) noexcept nogil:
     """Give the batch to the next idle channel; False when the stream broke (multifd_send)."""
     cdef Senders *m = w.multifd
+    cdef bint detects
     cdef int index
     if not wait_for_channel(w):
         return False
+    detects = w.parameters.zero_page_detection == DETECT_MULTIFD
     index = m.next_channel
     while m.channels[index].busy:
         index = (index + 1) % m.count
     m.next_channel = (index + 1) % m.count
-    start(m, index, w.t, not w.swept, w.link_bandwidth, w.drain_end)
+    settle_zero_pages(w, detects)
+    start(m, index, w.t, detects, not w.swept, w.link_bandwidth, w.drain_end)
     return True
+
+
+cdef void settle_zero_pages(World w, bint detects) noexcept nogil:
+    """Note for a file whether zero pages of the batch are written or left out."""
+    cdef int index
+    if w.target.mapped_ram:
+        for index in range(<int> w.multifd.zero):
+            note_in_file(&w.target, w.multifd.zero_pages[index], not detects)
 
 
 cdef bint wait_for_channel(World w) noexcept nogil:
@@ -134,7 +146,7 @@ cdef int64_t sync_channel(World w, int index, int64_t begun) noexcept nogil:
     if not w.multifd.packets:
         ch.sync_ns = begun
         return begun
-    start(w.multifd, index, begun, False, w.link_bandwidth, w.drain_end)
+    start(w.multifd, index, begun, False, False, w.link_bandwidth, w.drain_end)
     ch.busy = False
     ch.sync_ns = ch.written_ns
     if ch.zero_copied:

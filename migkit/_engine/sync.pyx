@@ -16,7 +16,7 @@ from migkit._engine.types cimport (
     EVENT_MIGRATION_BITMAP_SYNC_END, EVENT_MIGRATION_BITMAP_SYNC_START, EVENT_MIGRATION_THROTTLE,
     PAGE_BYTES, SYNC_EXACT, SYNC_FINAL, SYNC_TIMER, SyncReason,
 )
-from migkit._engine.world cimport World
+from migkit._engine.world cimport Parameters, World
 
 
 cdef void bitmap_sync(World w, SyncReason reason) noexcept nogil:
@@ -142,13 +142,14 @@ cdef void close_period(World w) noexcept nogil:
     cdef int64_t now = w.now_ms()
     cdef int64_t sent = w.transferred - w.period_transferred
     cdef int64_t dirty = w.period_dirty_pages * PAGE_BYTES
-    cdef bint wanted = throttling.throttle_wanted(dirty, sent, w.throttle_trigger_threshold)
+    cdef int64_t trigger = w.parameters.throttle_trigger_threshold
+    cdef bint wanted = throttling.throttle_wanted(dirty, sent, trigger)
     if throttling.throttle_acts(w.dirty_rate_high_count, wanted):
         if w.auto_converge:
-            throttle_guest_down(
-                w, throttling.throttle_threshold_bytes(sent, w.throttle_trigger_threshold), dirty
-            )
+            throttle_guest_down(w, throttling.throttle_threshold_bytes(sent, trigger), dirty)
         elif w.dirty_limit.possible:
+            if w.dirty_limit.in_service:
+                advance(w)      # what was measured during the sync had the old quota
             dirty_limit.engage(w)
     w.dirty_rate_high_count = throttling.throttle_count(w.dirty_rate_high_count, wanted)
     w.dirty_pages_rate = decisions.dirty_pages_rate(w.period_dirty_pages, now - w.last_sync_ms)
@@ -161,6 +162,7 @@ cdef void close_period(World w) noexcept nogil:
 
 cdef void throttle_guest_down(World w, int64_t threshold, int64_t dirty) noexcept nogil:
     """Take another step of auto-converge (migration_trigger_throttle)."""
+    cdef Parameters *parameters = &w.parameters
     cdef int64_t asked
     w.emit(EVENT_MIGRATION_THROTTLE)
     advance(w)
@@ -168,8 +170,9 @@ cdef void throttle_guest_down(World w, int64_t threshold, int64_t dirty) noexcep
         execution.begin(w)
     next_slice(w)
     asked = throttling.throttle_step(
-        w.throttle_percentage, w.cpu_throttle_initial, w.cpu_throttle_increment,
-        w.cpu_throttle_tailslow, w.max_cpu_throttle, threshold, dirty,
+        w.throttle_percentage, parameters.cpu_throttle_initial,
+        parameters.cpu_throttle_increment, parameters.cpu_throttle_tailslow,
+        parameters.max_cpu_throttle, threshold, dirty,
     )
     w.emit(EVENT_CPU_THROTTLE_SET, asked)
     w.throttle_percentage = throttling.throttle_clamped(asked)

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
+from migkit._engine.bitmap cimport clear_bit, set_bit, test
+
 cdef struct Target:             # where the stream goes when it goes to no destination
     bint is_file                # a file, or a command's standard input
     bint mapped_ram
@@ -54,3 +56,14 @@ cdef struct Snapshot:           # background-snapshot
     int64_t fault_sent_ns
     int64_t buffer_bytes        # device state, saved before RAM
     uint64_t *locked            # pages that the guest cannot write yet
+
+
+cdef inline void note_in_file(Target *target, int64_t page, bint holds_data) noexcept nogil:
+    """The file holds the page from now on, or does not any longer: it is zero."""
+    if not holds_data:
+        clear_bit(target.file_bmap, page)
+        return
+    if test(target.file_written, page):
+        target.rewritten_pages += 1
+    set_bit(target.file_written, page)
+    set_bit(target.file_bmap, page)

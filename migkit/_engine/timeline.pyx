@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 
 from migkit._engine.commands cimport reply_to, waits_for_lock
 from migkit._engine.decisions cimport rate_limit_max
+from migkit._engine.guest cimport advance
 from migkit._engine.network cimport change
 from migkit._engine.types cimport (
     COMMAND_CUT, COMMAND_DESTINATION_ERROR, COMMAND_LINK_CHANGE, COMMAND_MIGRATE,
@@ -16,7 +17,7 @@ from migkit._engine.types cimport (
     REPLY_ACCEPTED, STATE_CANCELLED, STATE_CANCELLING, STATE_COMPLETED, STATE_FAILED,
     STATE_PRE_SWITCHOVER, STATE_SETUP,
 )
-from migkit._engine.world cimport TimelineItem, World
+from migkit._engine.world cimport Parameters, TimelineItem, World
 
 
 cdef void apply(World w) noexcept nogil:
@@ -26,6 +27,17 @@ cdef void apply(World w) noexcept nogil:
         if not w.timeline[index].fired and due(w, &w.timeline[index]):
             w.timeline[index].fired = True
             carry_out(w, &w.timeline[index])
+
+
+cdef void look_for_detection(World w) noexcept nogil:
+    """See a change of zero-page-detection that has come: that is read for each page."""
+    cdef int index
+    cdef TimelineItem *item
+    for index in range(w.timeline_count):
+        item = &w.timeline[index]
+        if item.changes.zero_page_detection >= 0 and not item.fired and due(w, item):
+            apply(w)
+            return
 
 
 cdef bint due(World w, TimelineItem *item) noexcept nogil:
@@ -174,17 +186,27 @@ cdef void answer_the_rest(World w) noexcept nogil:
 
 
 cdef void set_parameters(World w, TimelineItem *item) noexcept nogil:
-    """Change migration parameters; only a budget acts at once."""
-    cdef int64_t budget = item.max_postcopy_bandwidth if w.in_postcopy() else item.max_bandwidth
-    if item.downtime_limit_ms >= 0:
-        w.parameters.downtime_limit_ms = item.downtime_limit_ms
-    if item.max_bandwidth >= 0:
-        w.parameters.max_bandwidth = item.max_bandwidth
-    if item.max_postcopy_bandwidth >= 0:
-        w.parameters.max_postcopy_bandwidth = item.max_postcopy_bandwidth
-    if item.avail_switchover_bandwidth >= 0:
-        w.parameters.avail_switchover_bandwidth = item.avail_switchover_bandwidth
-    if w.xbzrle is not None and item.xbzrle_cache_size >= 0:
-        w.xbzrle.resize(item.xbzrle_cache_size)
+    """Change migration parameters; who uses one reads it then, only a budget acts at once."""
+    cdef Parameters *changes = &item.changes
+    cdef int64_t budget = changes.max_bandwidth
+    if w.in_postcopy():
+        budget = changes.max_postcopy_bandwidth
+    if changes.dirty_limit_period_ms >= 0 and w.dirty_limit.in_service:
+        advance(w)      # the measurement that runs by now began with the old period
+    if changes.zero_page_detection >= 0:
+        w.detection_changes -= 1
+    overlay(&w.parameters, changes)
+    if w.xbzrle is not None and changes.xbzrle_cache_size >= 0:
+        w.xbzrle.resize(changes.xbzrle_cache_size)
     if budget >= 0:
         w.rate_limit_max = rate_limit_max(budget)
+
+
+cdef void overlay(Parameters *parameters, Parameters *changes) noexcept nogil:
+    """Take over every value that a command names."""
+    cdef int64_t *into = <int64_t *> parameters
+    cdef int64_t *values = <int64_t *> changes
+    cdef int index
+    for index in range(<int> (sizeof(Parameters) // sizeof(int64_t))):
+        if values[index] >= 0:
+            into[index] = values[index]

@@ -59,16 +59,33 @@ cdef struct Host:
     int64_t throttle_timer_ns
 
 
+cdef enum:              # zero-page-detection
+    DETECT_NONE = 0
+    DETECT_LEGACY = 1
+    DETECT_MULTIFD = 2
+
+
+# What migrate-set-parameters changes in a running migration: as it is now, or the values of a
+# command, -1 where it names none.
 cdef struct Parameters:
     int64_t downtime_limit_ms
     int64_t max_bandwidth
     int64_t max_postcopy_bandwidth
     int64_t avail_switchover_bandwidth
+    int64_t throttle_trigger_threshold
+    int64_t cpu_throttle_initial
+    int64_t cpu_throttle_increment
+    int64_t cpu_throttle_tailslow
+    int64_t max_cpu_throttle
+    int64_t zero_page_detection
+    int64_t vcpu_dirty_limit
+    int64_t dirty_limit_period_ms
+    int64_t xbzrle_cache_size
 
 
 cdef struct DirtyLimit:     # capability dirty-limit
     bint possible, in_service
-    int64_t quota, period_ms
+    int64_t quota, period_ms    # in force; of the running measurement
     int64_t measure_ns      # when the running measurement is over; INT64_MAX without one
     bint waits              # for sleeping vCPUs, to read their rings
     int64_t largest         # rate ever adjusted to, MB/s
@@ -83,17 +100,13 @@ cdef struct TimelineItem:
     int64_t asked_state
     bint to_destination
     bint fired
-    # New values of migrate-set-parameters and link-change; -1 = not named.
-    int64_t downtime_limit_ms
-    int64_t max_bandwidth
-    int64_t max_postcopy_bandwidth
-    int64_t avail_switchover_bandwidth
+    Parameters changes          # of migrate-set-parameters
+    # New values of link-change; -1 = not named.
     int64_t link_bandwidth
     int64_t latency_ns
     int64_t back_ns
     int64_t jitter_ns
     int64_t loss
-    int64_t xbzrle_cache_size
 
 
 cdef class World:
@@ -102,9 +115,8 @@ cdef class World:
     cdef Parameters parameters
     cdef bint rule_after, has_postcopy_device, postcopy_ram, postcopy_possible, has_return_path
     cdef bint postcopy_preempt, postcopy_page_hint, clock_drawn, executed
-    cdef bint auto_converge, pause_before_switchover, detect_zero_pages, cpu_throttle_tailslow
-    cdef int64_t throttle_trigger_threshold, cpu_throttle_initial, cpu_throttle_increment
-    cdef int64_t max_cpu_throttle, machine_name_bytes, device_state_bytes, vmdesc_bytes
+    cdef bint auto_converge, pause_before_switchover
+    cdef int64_t machine_name_bytes, device_state_bytes, vmdesc_bytes
     cdef int64_t link_bandwidth, send_buffer_bytes, recovery_link_bandwidth
     cdef Channels net
     cdef Sides sides
@@ -122,6 +134,7 @@ cdef class World:
     cdef bint completes_all         # no handler is left out when postcopy ends (since 10.1)
     cdef TimelineItem *timeline
     cdef int timeline_count
+    cdef int detection_changes      # of zero-page-detection, to come: each page looks for them
     cdef int64_t *always_dirty
     cdef int always_dirty_count
     cdef int64_t *limiter_late      # equally likely lateness of a wake-up, none without noise
@@ -192,13 +205,19 @@ cdef class World:
             hits = self.xbzrle.hits
         return self.normal_pages + self.zero_pages + hits
 
-    # Whether a page would be found to be zero now.
-    cdef inline bint finds_zero(self, int64_t page) noexcept nogil:
-        return self.detect_zero_pages and test(self.content.zero, page)
+    # Whether the migration thread looks for zero pages: with multifd only the old way.
+    cdef inline bint detects(self) noexcept nogil:
+        if self.multifd == NULL:
+            return self.parameters.zero_page_detection != DETECT_NONE
+        return self.parameters.zero_page_detection == DETECT_LEGACY
 
-    # The pages that would be found to be zero now, for `bitmap.take`.
+    # Whether the migration thread would find a page to be zero now.
+    cdef inline bint finds_zero(self, int64_t page) noexcept nogil:
+        return self.detects() and test(self.content.zero, page)
+
+    # The pages that it would find to be zero now, for `bitmap.take`.
     cdef inline const uint64_t *zero_class(self) noexcept nogil:
-        return self.content.zero if self.detect_zero_pages else NULL
+        return self.content.zero if self.detects() else NULL
 
     cdef int64_t now_ms(self) noexcept nogil
     cdef bint in_postcopy(self) noexcept nogil

@@ -77,7 +77,7 @@ class NumpySimulator:
         self.starts = np.concatenate(([0], np.cumsum(plan.block_pages))).tolist()
         pages = self.starts[-1]
         self.dirty = np.ones(pages, dtype=bool)
-        self.zero = np.full(pages, plan.detect_zero_pages)
+        self.zero = np.full(pages, plan.zero_page_detection > 0)
         for first, count in plan.nonzero_extents:
             self.zero[first : first + count] = False
         self.guest = NumpyGuest(plan)

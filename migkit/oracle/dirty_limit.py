@@ -25,6 +25,10 @@ class DirtyLimit:
     ----------
     in_service : bool
         Whether it holds; nothing ends it but a cancelled migration.
+    quota_mb_per_s : int
+        The limit in force.
+    period_ms : int
+        How long the running measurement lasts.
     measure_ns : int
         When the running measurement is over.
     waits : bool
@@ -37,6 +41,8 @@ class DirtyLimit:
 
     def __init__(self) -> None:
         self.in_service = False
+        self.quota_mb_per_s = 0
+        self.period_ms = 0
         self.measure_ns = NEVER
         self.waits = False
         self.counts: list[int] = []
@@ -45,15 +51,18 @@ class DirtyLimit:
 
 
 def engage(w: World) -> None:
-    """Set the limit for all vCPUs (migration_dirty_limit_guest)."""
-    limit, plan = w.dirty_limit, w.plan.dirty_limit
-    if limit.in_service:
+    """Set the limit for all vCPUs, unless it is in force (migration_dirty_limit_guest)."""
+    limit, quota = w.dirty_limit, w.parameters["vcpu-dirty-limit"]
+    if limit.in_service and limit.quota_mb_per_s == quota:
         return
-    limit.in_service = True
-    limit.counts = [vcpu.dirty_pages for vcpu in w.vcpus]
-    limit.rates_mb_per_s = [0] * len(w.vcpus)
-    limit.measure_ns = w.t + plan.period_ms * 1_000_000
-    w.emit(Event.MIGRATION_DIRTY_LIMIT_GUEST, plan.quota_mb_per_s)
+    limit.quota_mb_per_s = quota
+    if not limit.in_service:
+        limit.in_service = True
+        limit.counts = [vcpu.dirty_pages for vcpu in w.vcpus]
+        limit.rates_mb_per_s = [0] * len(w.vcpus)
+        limit.period_ms = w.parameters["x-vcpu-dirty-limit-period"]
+        limit.measure_ns = w.t + limit.period_ms * 1_000_000
+    w.emit(Event.MIGRATION_DIRTY_LIMIT_GUEST, quota)
 
 
 def measure(w: World, now: int) -> None:
@@ -61,7 +70,7 @@ def measure(w: World, now: int) -> None:
 
     To read a ring its vCPU must have left the guest; one that sleeps is waited for.
     """
-    limit, plan = w.dirty_limit, w.plan.dirty_limit
+    limit = w.dirty_limit
     longest = max(vcpu.sleep_end_ns for vcpu in w.vcpus)
     if longest > now and not limit.waits:
         limit.waits = True
@@ -72,16 +81,17 @@ def measure(w: World, now: int) -> None:
     for index, vcpu in enumerate(w.vcpus):
         pages = vcpu.dirty_pages - limit.counts[index]
         limit.counts[index] = vcpu.dirty_pages
-        limit.rates_mb_per_s[index] = throttling.dirty_limit_rate(pages, plan.period_ms)
+        limit.rates_mb_per_s[index] = throttling.dirty_limit_rate(pages, limit.period_ms)
     for vcpu in w.vcpus:
         adjust(w, vcpu.index, now)
     kicks_ns = len(w.vcpus) * w.plan.dirty_log.kick_vcpu_ns
-    limit.measure_ns = now + kicks_ns + plan.period_ms * 1_000_000
+    limit.period_ms = w.parameters["x-vcpu-dirty-limit-period"]
+    limit.measure_ns = now + kicks_ns + limit.period_ms * 1_000_000
 
 
 def adjust(w: World, index: int, now: int) -> None:
     """Set how long a vCPU sleeps from now on when its ring is full (dirtylimit_set_throttle)."""
-    limit, quota = w.dirty_limit, w.plan.dirty_limit.quota_mb_per_s
+    limit, quota = w.dirty_limit, w.dirty_limit.quota_mb_per_s
     entries = w.plan.dirty_log.ring_entries
     rate, vcpu = limit.rates_mb_per_s[index], w.vcpus[index]
     percent, step_us = throttling.dirty_limit_linear_step(

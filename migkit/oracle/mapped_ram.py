@@ -39,28 +39,18 @@ def save_page(w: World, block: int, page: int) -> int:
     """Write a page at its place; of a zero page only the bitmap knows."""
     w.bmap[page] = 0
     w.dirty_pages -= 1
-    if w.plan.detect_zero_pages and w.content.is_zero(page):
+    if w.finds_zero(page):
         w.t += w.plan.host.zero_page_ns
         w.zero_pages += 1
-        note_in_file(w, page, False)
+        w.note_in_file(page, False)
         return 1
     w.t += page_cost_ns(w)
     w.normal_pages += 1
     offset = (page - w.block_start[block]) * PAGE_BYTES
     write_at(w, PAGE_BYTES, w.pages_offset[block] + offset)
-    note_in_file(w, page, True)
+    w.note_in_file(page, True)
     count_ram_bytes(w, PAGE_BYTES)
     return 1
-
-
-def note_in_file(w: World, page: int, holds_data: bool) -> None:
-    """Note that the file holds the page from now on, or not any longer: it is zero."""
-    if not holds_data:
-        w.file_pages.discard(page)
-        return
-    w.file_rewritten_pages += page in w.file_written
-    w.file_written.add(page)
-    w.file_pages.add(page)
 
 
 def write_bitmaps(w: World) -> None:

@@ -9,17 +9,16 @@ from __future__ import annotations
 from migkit.oracle import senders
 from migkit.oracle.packets import PAGES_PER_PACKET
 from migkit.oracle.stream import flush, put
-from migkit.oracle.world import World
+from migkit.oracle.world import DETECT_LEGACY, World
 
 FLUSH_WORD_BYTES = 8
 
 
 def takes(w: World, page: int) -> bool:
     """Whether a page goes to a channel, not into the main stream (ram_save_target_page)."""
-    m = w.multifd
-    if m is None or w.in_postcopy:
+    if w.multifd is None or w.in_postcopy:
         return False
-    return not (m.plan.main_detects and w.content.is_zero(page))
+    return not w.finds_zero(page)
 
 
 def queue_page(w: World, block: int, page: int) -> int:
@@ -29,10 +28,12 @@ def queue_page(w: World, block: int, page: int) -> int:
         if not senders.hand_over(w):
             return -1
     costs = m.plan.costs
-    w.t += costs.queue_page_ns + (costs.test_page_ns if m.plan.main_detects else 0)
+    w.t += costs.queue_page_ns
+    if w.parameters["zero-page-detection"] == DETECT_LEGACY:
+        w.t += costs.test_page_ns
     m.block = block
-    if w.plan.detect_zero_pages and w.content.is_zero(page):
-        m.zero += 1
+    if w.content.is_zero(page):  # its channel finds that out, or does not look
+        m.zero_pages.append(page)
     else:
         m.add(w.content.classes[page])
     return 1

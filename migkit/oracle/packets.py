@@ -42,7 +42,7 @@ class Senders:
 
     plan: Any
     normal: int = 0  # the batch: pages of one block
-    zero: int = 0
+    zero_pages: list[int] = field(default_factory=list)
     payload_millibytes: int = 0
     ending_bytes: int = 0  # what ends the payload
     compress_ns: int = 0
@@ -66,7 +66,7 @@ class Senders:
     @property
     def batched(self) -> int:
         """Pages in the batch."""
-        return self.normal + self.zero
+        return self.normal + len(self.zero_pages)
 
     @property
     def header_bytes(self) -> int:
@@ -102,13 +102,23 @@ class Senders:
         return costs.wake_ns + left_ns * share // 1000
 
     def start(
-        self, index: int, at: int, first_touch: bool, link_bandwidth: int, backlog: int
+        self,
+        index: int,
+        at: int,
+        detects: bool,
+        first_touch: bool,
+        link_bandwidth: int,
+        backlog: int,
     ) -> None:
-        """Give a channel the batch, or a SYNC packet if there is none, at time `at`."""
-        ch, costs, work = self.channels[index], self.plan.costs, costs_of(self)
+        """Give a channel the batch, or a SYNC packet if there is none, at time `at`.
+
+        Zero pages are sent like others unless the sender looks for them.
+        """
+        ch, costs = self.channels[index], self.plan.costs
+        zero, work = self.tested(detects)
         header, payload = self.header_bytes, self.payload_bytes()
         ch.began_ns = at + self.lateness(at)
-        ch.busy, ch.counted, ch.normal, ch.zero = True, False, self.normal, self.zero
+        ch.busy, ch.counted, ch.normal, ch.zero = True, False, self.normal, zero
         by_reference = self.plan.zero_copy and payload > 0
         ch.header_bytes = header if by_reference else 0
         ch.data_bytes = header + payload - ch.header_bytes
@@ -120,17 +130,26 @@ class Senders:
         byte_ps = costs.zero_copy_byte_ps if copied else costs.write_byte_ps
         ch.runs_until_ns = begun + self.shared(costs.write_ns + count * byte_ps // 1000)
         page_ns = costs.first_touch_page_ns if first_touch else costs.destination_page_ns
-        service = self.normal * page_ns + self.zero * costs.destination_zero_page_ns
+        service = self.normal * page_ns + zero * costs.destination_zero_page_ns
         before = max(begun, ch.drain_end)
         drained = before + self.shared(service + self.decompress_ns)
         drained = max(drained, self.carried(index, begun, count, link_bandwidth, backlog))
         room = (drained - before) * costs.send_buffer_bytes // max(count, 1)
         ch.drain_end = drained
         ch.written_ns = max(ch.runs_until_ns, drained - room)
-        self.normal = self.zero = 0
+        self.normal, self.zero_pages = 0, []
         self.payload_millibytes = self.ending_bytes = self.compress_ns = self.decompress_ns = 0
         self.packet_num += 1
         self.note_next()
+
+    def tested(self, detects: bool) -> tuple[int, int]:
+        """Return the zero pages that the sender of the batch finds, and what the search costs."""
+        zero, costs = len(self.zero_pages), self.plan.costs
+        if detects:
+            return zero, self.normal * costs.test_page_ns + zero * costs.test_zero_page_ns
+        for _ in range(zero):
+            self.add(0)
+        return 0, 0
 
     def payload_bytes(self) -> int:
         """Return what follows the header: nothing for zero pages alone."""
@@ -161,10 +180,3 @@ class Senders:
         for ch in self.channels:
             if ch.busy:
                 self.next_ns = min(self.next_ns, ch.written_ns if ch.counted else ch.prepared_ns)
-
-
-def costs_of(m: Senders) -> int:
-    """Return what looking for zero pages costs the sender of the batch."""
-    if not m.plan.sender_detects:
-        return 0
-    return m.normal * m.plan.costs.test_page_ns + m.zero * m.plan.costs.test_zero_page_ns

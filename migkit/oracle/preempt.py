@@ -71,7 +71,7 @@ def send(w: World, arrived: int, block: int, page: int) -> int:
     if block != w.urgent_last_block:
         count += 1 + w.plan.block_id_bytes[block]
         w.urgent_last_block = block
-    if w.plan.detect_zero_pages and w.content.is_zero(page):
+    if w.finds_zero(page):
         w.zero_pages += 1
         count += 1
         cost_ns, service_ns = host.zero_page_ns, host.postcopy.place_zero_page_ns

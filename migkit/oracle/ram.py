@@ -10,6 +10,7 @@ from migkit.oracle import (
     mapped_ram,
     multifd,
     preempt,
+    timeline,
     tracking,
     xbzrle_page,
 )
@@ -125,6 +126,7 @@ def find_and_save_page(w: World) -> int:
 
 def send_page(w: World, block: int, page: int) -> int:
     """Send a page in the way of its target; in a snapshot, let the guest write to it then."""
+    timeline.look(w)
     if mapped_ram.is_on(w):
         sent = save_for_file(w, block, page)
     else:
@@ -139,10 +141,9 @@ def save_for_file(w: World, block: int, page: int) -> int:
     if not multifd.takes(w, page):
         clear_before_send(w, block, page)
         return mapped_ram.save_page(w, block, page)
-    holds_data = not (w.plan.detect_zero_pages and w.content.is_zero(page))
     sent = save_page(w, block, page)
-    if sent > 0:
-        mapped_ram.note_in_file(w, page, holds_data)
+    if sent > 0 and not w.content.is_zero(page):  # else its channel finds out, or does not look
+        w.note_in_file(page, True)
     return sent
 
 
@@ -179,7 +180,7 @@ def save_page(w: World, block: int, page: int) -> int:
         return multifd.queue_page(w, block, page)
     if w.in_postcopy:
         w.incoming.batch.append(page)
-    if w.plan.detect_zero_pages and w.content.is_zero(page):
+    if w.finds_zero(page):
         put_zero_record(w, block)
         if cache is not None:
             xbzrle_page.save_zero_page(w, cache, block, page)

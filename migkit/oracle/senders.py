@@ -5,7 +5,7 @@ from __future__ import annotations
 from migkit.oracle import network, timeline
 from migkit.oracle.codes import Event
 from migkit.oracle.packets import HELLO_BYTES
-from migkit.oracle.world import World
+from migkit.oracle.world import DETECT_MULTIFD, World
 
 
 def open_channels(w: World) -> None:
@@ -59,7 +59,11 @@ def hand_over(w: World) -> bool:
     while m.channels[index].busy:
         index = (index + 1) % len(m.channels)
     m.next_channel = (index + 1) % len(m.channels)
-    m.start(index, w.t, not w.swept, w.link_bandwidth, w.drain_end)
+    detects = w.parameters["zero-page-detection"] == DETECT_MULTIFD
+    if w.plan.target is not None and w.plan.target.mapped_ram:
+        for page in m.zero_pages:
+            w.note_in_file(page, not detects)
+    m.start(index, w.t, detects, not w.swept, w.link_bandwidth, w.drain_end)
     return True
 
 
@@ -115,7 +119,7 @@ def sync_channel(w: World, index: int, begun: int) -> int:
         take_in(w, index)
     if not m.plan.packets:
         return begun
-    m.start(index, begun, False, w.link_bandwidth, w.drain_end)
+    m.start(index, begun, False, False, w.link_bandwidth, w.drain_end)
     ch.busy = False
     if not ch.zero_copied:
         return ch.written_ns

@@ -120,12 +120,14 @@ def close_period(w: World) -> None:
     now = w.now_ms()
     sent = w.transferred - w.period_transferred
     dirty = w.period_dirty_pages * PAGE_BYTES
-    trigger = w.plan.throttle_trigger_threshold
+    trigger = w.parameters["throttle-trigger-threshold"]
     wanted = throttling.throttle_wanted(dirty, sent, trigger)
     w.dirty_rate_high_count, act = throttling.throttle_count_step(w.dirty_rate_high_count, wanted)
     if act and w.plan.auto_converge:
         throttle_guest_down(w, sent * trigger // 100, dirty)
     elif act and w.plan.dirty_limit is not None:
+        if w.dirty_limit.in_service:
+            guest.advance(w)  # what was measured during the sync had the old quota
         dirty_limit.engage(w)
     w.dirty_pages_rate = decisions.dirty_pages_rate(w.period_dirty_pages, now - w.last_sync_ms)
     if w.xbzrle is not None:
@@ -137,7 +139,7 @@ def close_period(w: World) -> None:
 
 def throttle_guest_down(w: World, threshold_bytes: int, dirty_bytes: int) -> None:
     """Take another step of auto-converge (migration_trigger_throttle)."""
-    plan = w.plan
+    now = w.parameters
     w.emit(Event.MIGRATION_THROTTLE)
     guest.advance(w)
     if not w.executing:
@@ -145,10 +147,10 @@ def throttle_guest_down(w: World, threshold_bytes: int, dirty_bytes: int) -> Non
     next_slice(w)
     asked = throttling.throttle_step(
         w.throttle_percentage,
-        plan.cpu_throttle_initial,
-        plan.cpu_throttle_increment,
-        plan.cpu_throttle_tailslow,
-        plan.max_cpu_throttle,
+        now["cpu-throttle-initial"],
+        now["cpu-throttle-increment"],
+        bool(now["cpu-throttle-tailslow"]),
+        now["max-cpu-throttle"],
         threshold_bytes,
         dirty_bytes,
     )

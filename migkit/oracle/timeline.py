@@ -6,7 +6,7 @@ top of a pass, after a write, after a sleep. Nothing wakes it (migration_rate_li
 
 from __future__ import annotations
 
-from migkit.oracle import commands, decisions, network
+from migkit.oracle import commands, decisions, guest, network
 from migkit.oracle.codes import Command, Reply, State
 from migkit.oracle.world import PAGE_BYTES, World
 
@@ -17,6 +17,15 @@ def apply(w: World) -> None:
         if index not in w.fired and due(w, item):
             w.fired.add(index)
             carry_out(w, item)
+
+
+def look(w: World) -> None:
+    """See before a page whether a change of zero-page-detection has come: each page reads it."""
+    if any(
+        "zero-page-detection" in item["arguments"] and index not in w.fired and due(w, item)
+        for index, item in enumerate(w.timeline)
+    ):
+        apply(w)
 
 
 def due(w: World, item: dict) -> bool:
@@ -154,7 +163,9 @@ def answer_the_rest(w: World) -> None:
 
 
 def set_parameters(w: World, arguments: dict[str, int]) -> None:
-    """Change migration parameters; only a budget acts at once."""
+    """Change migration parameters; who uses one reads it then, only a budget acts at once."""
+    if "x-vcpu-dirty-limit-period" in arguments and w.dirty_limit.in_service:
+        guest.advance(w)  # the measurement that runs by now began with the old period
     w.parameters.update(arguments)
     if w.xbzrle is not None:
         w.xbzrle.resize(w.parameters.get("xbzrle-cache-size", w.xbzrle.cache_pages * PAGE_BYTES))

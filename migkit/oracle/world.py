@@ -21,6 +21,7 @@ from migkit.oracle.writers import make_writer
 from migkit.schema import RECORDING
 
 PAGE_BYTES = 4096
+DETECT_NONE, DETECT_LEGACY, DETECT_MULTIFD = 0, 1, 2  # zero-page-detection
 
 
 class World:
@@ -106,7 +107,16 @@ class World:
             "max-bandwidth": self.plan.max_bandwidth_bytes_per_s,
             "max-postcopy-bandwidth": self.plan.max_postcopy_bandwidth_bytes_per_s,
             "avail-switchover-bandwidth": self.plan.avail_switchover_bandwidth_bytes_per_s,
+            "throttle-trigger-threshold": self.plan.throttle_trigger_threshold,
+            "cpu-throttle-initial": self.plan.cpu_throttle_initial,
+            "cpu-throttle-increment": self.plan.cpu_throttle_increment,
+            "cpu-throttle-tailslow": int(self.plan.cpu_throttle_tailslow),
+            "max-cpu-throttle": self.plan.max_cpu_throttle,
+            "zero-page-detection": self.plan.zero_page_detection,
         }
+        if self.plan.dirty_limit is not None:
+            self.parameters["vcpu-dirty-limit"] = self.plan.dirty_limit.quota_mb_per_s
+            self.parameters["x-vcpu-dirty-limit-period"] = self.plan.dirty_limit.period_ms
         self.start_postcopy = False
         self.continue_asked = False
         self.setup_time_ms = 0
@@ -199,6 +209,15 @@ class World:
         self.pages_to_release = 0  # pages of data in the vector, with release-ram
         self.released_pages = 0
 
+    def note_in_file(self, page: int, holds_data: bool) -> None:
+        """Note that the file holds the page from now on, or not any longer: it is zero."""
+        if not holds_data:
+            self.file_pages.discard(page)
+            return
+        self.file_rewritten_pages += page in self.file_written
+        self.file_written.add(page)
+        self.file_pages.add(page)
+
     def _init_snapshot(self) -> None:
         self.locked = bytearray()  # 1 = the guest cannot write this page yet
         self.vm_paused = False  # since the device state was saved
@@ -207,6 +226,15 @@ class World:
         self.snapshot_touches: list[int] = []  # pages the guest writes before anything else
         self.snapshot_fault: list[int] | None = None  # page, fault, sent times
         self.snapshot_buffer_bytes = 0
+
+    def finds_zero(self, page: int) -> bool:
+        """Whether the migration thread looks for zero pages, and finds this to be one.
+
+        With multifd it does so the old way only (ram_save_target_page).
+        """
+        how = self.parameters["zero-page-detection"]
+        looks = how == DETECT_LEGACY or (how == DETECT_MULTIFD and self.multifd is None)
+        return looks and self.content.is_zero(page)
 
     def now_ms(self) -> int:
         """Read the millisecond clock the way QEMU does: truncated."""

@@ -219,10 +219,22 @@ class Capabilities(Set[str]):
                 raise ScenarioError.of(
                     f"capability {name}", f"it needs {needed}, which is off", f"add {needed}"
                 )
-        self._check_parameters(parameters)
+        self.check_parameters(parameters, parameters)
 
-    def _check_parameters(self, parameters: MigrationParameters) -> None:
-        for name in ("zero-copy-send", "mapped-ram"):
+    def check_parameters(self, before: MigrationParameters, after: MigrationParameters) -> None:
+        """Refuse what QEMU's migrate_params_check refuses with these capabilities on.
+
+        Parameters
+        ----------
+        before, after : MigrationParameters
+            Those in force, which decide for mapped-ram; those to be, which do for zero-copy-send.
+
+        Raises
+        ------
+        ScenarioError
+            If pages are to be compressed or encrypted that have to go out as they are.
+        """
+        for name, parameters in (("zero-copy-send", after), ("mapped-ram", before)):
             if name not in self:
                 continue
             if parameters.multifd_compression != "none" or parameters.tls_creds:

@@ -58,19 +58,19 @@ class MigrationParameters:
         1,
         100,
         "%",
-        "dirtied over sent bytes of a period from which auto-converge counts the period as bad",
+        "dirtied over sent bytes that make a period bad for auto-converge; read at each sync",
     )
     cpu_throttle_initial_percent: int = number(
-        "cpu-throttle-initial", 20, 1, 99, "%", "first step of auto-converge"
+        "cpu-throttle-initial", 20, 1, 99, "%", "first step of auto-converge; read at it"
     )
     cpu_throttle_increment_percent: int = number(
-        "cpu-throttle-increment", 10, 1, 99, "%", "further steps of auto-converge"
+        "cpu-throttle-increment", 10, 1, 99, "%", "further steps; read when one is taken"
     )
     cpu_throttle_tailslow: bool = declare(
         "cpu-throttle-tailslow", False, "make late steps of auto-converge only as big as needed"
     )
     max_cpu_throttle_percent: int = number(
-        "max-cpu-throttle", 99, 1, 99, "%", "where auto-converge stops stepping up"
+        "max-cpu-throttle", 99, 1, 99, "%", "most of auto-converge from its next step on"
     )
     tls_creds: str = declare("tls-creds", "", "TLS credentials object; empty for no TLS")
     tls_hostname: str = declare("tls-hostname", "", "host name expected in the certificate")
@@ -110,12 +110,14 @@ class MigrationParameters:
     x_checkpoint_delay_ms: int = number(
         "x-checkpoint-delay", 20000, 0, 2**32 - 1, "ms", "period of COLO checkpoints"
     )
-    multifd_channels: int = number("multifd-channels", 2, 1, 255, "", "multifd channels")
+    multifd_channels: int = number(
+        "multifd-channels", 2, 1, 255, "", "multifd channels, opened at setup"
+    )
     multifd_compression: str = choice(
         "multifd-compression",
         ("none", "zlib", "zstd", "qatzip", "qpl", "uadk"),
         "none",
-        "compression of multifd payloads; which exist depends on the build",
+        "compression of multifd payloads, from setup on; which exist depends on the build",
     )
     multifd_zlib_level: int = number("multifd-zlib-level", 1, 0, 9, "", "zlib level")
     multifd_zstd_level: int = number("multifd-zstd-level", 1, 0, 20, "", "zstd level")
@@ -135,7 +137,7 @@ class MigrationParameters:
         "x-vcpu-dirty-limit-period", 1000, 1, 1000, "ms", "measuring period of dirty-limit"
     )
     vcpu_dirty_limit_mb_per_s: int = number(
-        "vcpu-dirty-limit", 1, 1, 2**64 - 1, "MB/s", "dirty rate left to each vCPU by dirty-limit"
+        "vcpu-dirty-limit", 1, 1, 2**64 - 1, "MB/s", "dirty-limit for each vCPU; read when it acts"
     )
     mode: str = choice(
         "mode", ("normal", "cpr-reboot", "cpr-transfer", "cpr-exec"), "normal", "migration mode"
@@ -144,7 +146,7 @@ class MigrationParameters:
         "zero-page-detection",
         ("none", "legacy", "multifd"),
         "multifd",
-        "who looks for zero pages: nobody, the migration thread, the multifd threads",
+        "who looks for zero pages: nobody, the migration thread, multifd; read for each page",
     )
     direct_io: bool = declare("direct-io", False, "O_DIRECT; only with mapped-ram and multifd")
     cpr_exec_command: tuple[str, ...] = declare(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from migkit.errors import WorkloadError
 from migkit.guest.accelerator import LOG_MODES
 from migkit.parameters.capabilities import version_numbers
+from migkit.plan.changes import changed_value
 from migkit.workloads import Workload
 from migkit.workloads.phased import Phases
 from migkit.workloads.recorded import Callback
@@ -159,5 +160,6 @@ def dirty_limit_plan(scenario: Scenario) -> DirtyLimitPlan | None:
     """
     if "dirty-limit" not in scenario.capabilities:
         return None
-    quota = scenario.parameters.vcpu_dirty_limit_mb_per_s
-    return DirtyLimitPlan(min(quota, 2**31 - 1), scenario.parameters.x_vcpu_dirty_limit_period_ms)
+    values = scenario.parameters
+    quota = changed_value("vcpu-dirty-limit", values.vcpu_dirty_limit_mb_per_s)
+    return DirtyLimitPlan(quota, values.x_vcpu_dirty_limit_period_ms)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from migkit.errors import NotSimulatedError
 from migkit.parameters.capabilities import version_numbers
+from migkit.plan.changes import changed_value, parameter_changes
 from migkit.plan.content import plan_content
 from migkit.plan.dirty_log import dirty_limit_plan, dirty_log_plan
 from migkit.plan.draw import drawn
@@ -29,6 +30,7 @@ __all__ = ["make_plan"]
 
 _INT64_MAX = 2**63 - 1
 _LINK_CHANGE = COMMANDS.index("link-change")
+_SET_PARAMETERS = COMMANDS.index("migrate-set-parameters")
 
 
 def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
@@ -193,7 +195,7 @@ def _parameter_fields(scenario: Scenario) -> dict[str, Any]:
     }
     return {
         **bandwidths,
-        "detect_zero_pages": values.zero_page_detection != "none",
+        "zero_page_detection": changed_value("zero-page-detection", values.zero_page_detection),
         "downtime_limit_ms": values.downtime_limit_ms,
         "throttle_trigger_threshold": values.throttle_trigger_threshold_percent,
         "cpu_throttle_initial": values.cpu_throttle_initial_percent,
@@ -221,4 +223,6 @@ def _timeline(items: tuple[TimelineItem, ...], link: Link) -> tuple[dict[str, An
     for record in records:
         if record["command"] == _LINK_CHANGE:
             link, record["arguments"] = link_changes(link, record["arguments"])
+        elif record["command"] == _SET_PARAMETERS:
+            record["arguments"] = parameter_changes(record["arguments"])
     return tuple(records)

@@ -42,8 +42,6 @@ class MultifdPlan:
         What all channels get of the shared link, in thousandths of what one connection gets.
     flush_after_each_section : bool
         Sync at the end of every section of RAM, not at each wrap of the blocks.
-    main_detects, sender_detects : bool
-        Who looks for zero pages.
     zero_copy : bool
         Whether pages are handed to the kernel by reference.
     payloads : tuple of Cost
@@ -59,8 +57,6 @@ class MultifdPlan:
     links: tuple[int, ...]
     together_permille: int
     flush_after_each_section: bool
-    main_detects: bool
-    sender_detects: bool
     zero_copy: bool
     payloads: tuple[Cost, ...]
     costs: MultifdCosts
@@ -103,8 +99,6 @@ def multifd_plan(
         links=link.channel_bandwidths_bytes_per_s,
         together_permille=_together_permille(link, values.multifd_channels),
         flush_after_each_section=packets and scenario.multifd_flush_after_each_section,
-        main_detects=values.zero_page_detection == "legacy",
-        sender_detects=values.zero_page_detection == "multifd",
         zero_copy="zero-copy-send" in scenario.capabilities,
         payloads=tuple(
             cost_of(values.multifd_compression, level, data).stretched(costs.compress_percent)

@@ -62,8 +62,8 @@ class Plan:
         sweep goes on behind them: since 10.1, so not with the older rule.
     postcopy : PostcopyPlan
         What the destination accounts.
-    detect_zero_pages : bool
-        Whether zero pages are looked for.
+    zero_page_detection : int
+        Position in QEMU's enum: none, legacy, multifd.
     postcopy_ram, postcopy_possible, has_return_path, pause_before_switchover, auto_converge : bool
         Capabilities, as far as they decide something; postcopy opens a return path by itself.
     images_locked, restarts_blindly : bool
@@ -84,8 +84,9 @@ class Plan:
         Auto-converge, percent; so is ``max_cpu_throttle``, and ``cpu_throttle_tailslow`` a bool.
     timeline : tuple of dict
         Items ordered by time: ``at_ns`` (-1: none), ``at_state`` (code or -1), ``at_event`` (code
-        or -1), ``after_ns``, ``command`` (code), ``arguments``, ``asked_state``
-        (code), ``to_destination`` (bool).
+        or -1), ``after_ns``, ``command`` (code), ``arguments`` (of migrate-set-parameters those
+        that still have an effect, see `migkit.plan.changes`), ``asked_state`` (code),
+        ``to_destination`` (bool).
     iterables : tuple of dict
         See `migkit.plan.handlers`: kind, name, section and what the kind needs.
     observe_ns : int
@@ -137,7 +138,7 @@ class Plan:
     dirty_limit: DirtyLimitPlan | None
     rule_after: bool
     has_postcopy_device: bool
-    detect_zero_pages: bool
+    zero_page_detection: int
     postcopy_ram: bool
     postcopy_possible: bool
     has_return_path: bool

@@ -139,8 +139,21 @@ def _check_timeline(scenario: Scenario) -> None:
                 "capability postcopy-ram is off",
                 "add postcopy-ram to the capabilities",
             )
-        if item.command == "migrate-set-parameters":
-            scenario.parameters.with_qmp(item.arguments)
+    _check_changes(scenario)
+
+
+def _check_changes(scenario: Scenario) -> None:
+    """Refuse parameters that QEMU would not take, each command after those before it.
+
+    Those that wait for a state or an event come last: when that will be, nobody knows yet.
+    """
+    now = scenario.parameters
+    changes = [item for item in scenario.timeline if item.command == "migrate-set-parameters"]
+    changes.sort(key=lambda item: math.inf if item.at_s is None else item.at_s)
+    for item in changes:
+        after = now.with_qmp(item.arguments)
+        scenario.capabilities.check_parameters(now, after)
+        now = after
 
 
 def _check_iterables(scenario: Scenario) -> None:

@@ -19,6 +19,7 @@ from migkit.scenario import Scenario
 from migkit.scenario.iterables import VfioDevice
 from migkit.scenario.timeline import TimelineItem
 from migkit.workloads import HotCold, Idle, Sequential, Uniform
+from tests.engine.change_strategies import parameter_changes
 from tests.engine.content_strategies import cache_sizes, contents, writes
 from tests.engine.file_strategies import (
     file_capabilities,
@@ -128,13 +129,7 @@ def timelines(draw: st.DrawFn, *, postcopy: bool, pause: bool) -> tuple[Timeline
         early = draw(st.floats(0, 0.4).map(lambda s: round(s, 6)))
         items.append(TimelineItem("migrate-start-postcopy", at_s=early))
     if draw(st.booleans()):
-        name = draw(st.sampled_from(("downtime-limit", "max-bandwidth", "max-postcopy-bandwidth")))
-        value = draw(st.integers(0, 2_000 if name == "downtime-limit" else 30_000_000))
-        if not draw(st.integers(0, 3)):
-            name, value = "xbzrle-cache-size", draw(cache_sizes)
-        items.append(
-            TimelineItem("migrate-set-parameters", at_s=draw(moments), arguments={name: value})
-        )
+        items += draw(parameter_changes(moments))
     if pause and draw(st.integers(0, 9)):
         state = {"state": "pre-switchover"}
         if draw(st.integers(0, 3)):

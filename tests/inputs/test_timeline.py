@@ -5,6 +5,8 @@ import re
 import pytest
 
 from migkit.errors import InputError
+from migkit.plan import make_plan
+from migkit.scenario import Scenario
 from migkit.scenario.iterables import IterableHandler
 from migkit.scenario.timeline import COMMANDS, TimelineItem
 
@@ -89,3 +91,48 @@ def test_refused_in_one_line(values, line):
 def test_bad_handlers_are_refused(values, line):
     with pytest.raises(InputError, match=re.escape(line)):
         IterableHandler(*values)
+
+
+def changed(*arguments, **values):
+    """A scenario with commands a second apart, the last one given first."""
+    timeline = [
+        {"command": "migrate-set-parameters", "at_s": second, "arguments": changes}
+        for second, changes in enumerate(arguments)
+    ]
+    return Scenario.build(memory="64MiB", timeline=timeline[::-1], **values)
+
+
+LOWER_INITIAL = {"cpu-throttle-initial": 10}
+LOWER_MAXIMUM = {"max-cpu-throttle": 15}
+
+
+def test_each_command_is_checked_against_what_those_before_it_left():
+    plan = make_plan(changed(LOWER_INITIAL, LOWER_MAXIMUM))
+    assert [item["arguments"] for item in plan.timeline] == [LOWER_INITIAL, LOWER_MAXIMUM]
+    with pytest.raises(InputError, match=re.escape("max-cpu-throttle 15 · allowed 20..99")):
+        changed(LOWER_MAXIMUM, LOWER_INITIAL)
+
+
+def test_what_has_no_effect_any_more_is_taken_and_left_out_of_the_plan():
+    plan = make_plan(
+        changed(
+            {"multifd-channels": 9, "announce-max": 1, "zero-page-detection": "legacy"},
+            {"max-bandwidth": 2**64 - 1, "cpu-throttle-tailslow": True},
+        )
+    )
+    assert [item["arguments"] for item in plan.timeline] == [
+        {"zero-page-detection": 1},
+        {"max-bandwidth": 2**63 - 1, "cpu-throttle-tailslow": 1},
+    ]
+    with pytest.raises(InputError, match=re.escape("multifd-channels 300 · allowed 1..255")):
+        changed({"multifd-channels": 300})
+
+
+@pytest.mark.parametrize("value", [{"multifd-compression": "zlib"}, {"tls-creds": "tls0"}])
+def test_pages_that_go_out_as_they_are_cannot_be_packed_in_flight(value):
+    with pytest.raises(InputError, match="capability zero-copy-send · "):
+        changed(value, capabilities=["multifd", "zero-copy-send"])
+    mapped = {"capabilities": ["mapped-ram"], "transport": "file"}
+    changed(value, **mapped)  # QEMU looks at what is in force
+    with pytest.raises(InputError, match="capability mapped-ram · "):
+        changed(value, LOWER_INITIAL, **mapped)
