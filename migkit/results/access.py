@@ -63,7 +63,7 @@ class Frames:
 
     @property
     def sections(self) -> pd.DataFrame:
-        """One row a section, where other handlers take part: `migkit.schema.SECTIONS`."""
+        """One row a section of a handler: `migkit.schema.SECTIONS`."""
         return self._frame("sections")
 
     @property

@@ -18,6 +18,7 @@ from .frames import typed_frame
 from .passes import passes_frame
 from .recorded_events import event_log
 from .rounds import rounds_frame, windows_frame
+from .sections import sections_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,15 @@ def events_frame(logs: Mapping[str, EventLog]) -> pd.DataFrame:
     return frame.take(np.argsort(times, kind="stable")).reset_index(drop=True)
 
 
+_DERIVED = {
+    "iterations": passes_frame,
+    "rounds": rounds_frame,
+    "windows": windows_frame,
+    "sections": sections_frame,
+}
+"""What the source's log alone tells."""
+
+
 @dataclass(frozen=True, eq=False)
 class LogSource:
     """Frames derived from trace logs.
@@ -83,10 +93,9 @@ class LogSource:
             return faults_frame(source, dest)
         if name == "downtime":
             return downtime_frame(logged_marks(self.logs))
-        if source is None or name in ("commands", "sections"):  # no log tells of these
+        if source is None or name == "commands":  # no log tells of these
             return typed_frame({}, FRAMES[name])
-        derive = {"iterations": passes_frame, "rounds": rounds_frame, "windows": windows_frame}
-        return derive[name](source)
+        return _DERIVED[name](source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +132,8 @@ class RecordingSource:
         if name == "faults":
             table = {**table, **self._places(table["page"])}
         if name == "sections":
+            if not len(table["t_ns"]):  # RAM alone: its sizes are those of the passes
+                return sections_frame(self.logs["source"])
             handlers = self.recording["handlers"]
             table = {**table, "handler": [handlers[code] for code in table["handler"].tolist()]}
         return typed_frame(table, FRAMES[name], missing=-1)

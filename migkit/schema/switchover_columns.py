@@ -20,9 +20,15 @@ SECTIONS: Final = (
     time_column("end_ns", "end of the section", "trace savevm_section_end"),
     Column("pass", "Int64", "", "row of the pass among the iterations", "migration_iteration_run"),
     Column("handler", "str", "", "who wrote it", "trace savevm_section_start (id)"),
-    Column("bytes", "Int64", "bytes", "what was put, frame included", "migration/qemu-file.c"),
+    Column(
+        "bytes",
+        "Int64",
+        "bytes",
+        "what was put, frame included; known of simulations with handlers beside RAM",
+        "migration/qemu-file.c",
+    ),
 )
-"""One row for each section of a migration with handlers beside RAM."""
+"""One row for each section of a handler, by time; recorded, the devices' too."""
 
 _MARK = "trace vmstate_downtime_checkpoint"
 

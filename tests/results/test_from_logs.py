@@ -234,3 +234,29 @@ def test_a_captures_log_is_written_back_line_by_line(name, side, tmp_path):
     with gzip.open(path, "rt") as file:
         assert datasets.load_capture(name).to_trace_log(side=side) == file.read()
     assert read_log(path, side).skipped_lines == 0
+
+
+def test_sections_pair_starts_and_ends_within_their_pass(tmp_path):
+    sections = logged(
+        tmp_path,
+        at(0, "migrate_set_state new state setup"),
+        at(1, "savevm_section_start ram, section_id 2"),
+        at(2, "savevm_section_end ram, section_id 2 -> 0"),
+        at(3, "migrate_pending_estimate estimate pending size 4096 (pre = 4096 post=0)"),
+        at(4, "savevm_section_start ram, section_id 2"),
+        at(6, "savevm_section_end ram, section_id 2 -> 1"),
+        at(7, "savevm_section_start timer, section_id 0"),
+    ).sections
+    assert column(sections, "handler") == ["ram", "ram", "timer"]
+    assert column(sections, "t_ns") == [1 * MS, 4 * MS, 7 * MS]
+    assert column(sections, "end_ns") == [2 * MS, 6 * MS, None]  # the log stops inside the last
+    assert column(sections, "pass") == [None, 0, 0]
+    assert column(sections, "bytes") == [None, None, None]
+
+
+def test_sections_of_a_simulation_with_ram_alone_are_its_passes():
+    run = simulated()
+    ram = run.sections
+    assert set(ram["handler"]) == {"ram"}
+    assert len(ram) == len(run.events_of("savevm_section_start"))
+    assert (ram["end_ns"] >= ram["t_ns"]).all()
