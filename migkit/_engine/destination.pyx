@@ -249,9 +249,10 @@ cdef void note_write(World w, int64_t last_at, int64_t service_ns) noexcept nogi
 
 
 cdef void note_urgent(World w, int64_t at, int64_t page) noexcept nogil:
-    """A page is on its way on the second channel."""
-    push(&w.incoming.urgent, at, page)
-    w.incoming.quiet_until_ns = min(w.incoming.quiet_until_ns, at)
+    """A page is on its way on the second channel; none overtakes another."""
+    w.incoming.urgent_placed_ns = max(w.incoming.urgent_placed_ns, at)
+    push(&w.incoming.urgent, w.incoming.urgent_placed_ns, page)
+    w.incoming.quiet_until_ns = min(w.incoming.quiet_until_ns, w.incoming.urgent_placed_ns)
 
 
 cdef void drop_in_flight(World w, int64_t cut) noexcept nogil:

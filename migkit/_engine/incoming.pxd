@@ -20,6 +20,7 @@ cdef struct PostcopyCosts:  # times in ns
     int64_t request_ns
     int64_t account_ns
     int64_t delayed_ack_ns
+    int64_t urgent_place_ns
     int64_t connect_ns
 
 
@@ -48,6 +49,7 @@ cdef struct Incoming:
     Queue in_flight    # when a page is in place, and the page
     int64_t batch      # pages at its end that the write in the making has
     Queue urgent       # the same of the second channel
+    int64_t urgent_placed_ns   # when the last of these is in place
     Queue handling     # when the fault thread sees a fault, and whose
     Queue accounts     # when a placed page is accounted, and the page
     Queue messages     # when the destination has something to say, and what: row or PONG

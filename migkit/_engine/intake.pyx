@@ -90,6 +90,7 @@ cdef int take_incoming(World w, plan) except -1:
     incoming.costs.request_ns = costs.request_ns
     incoming.costs.account_ns = costs.account_ns
     incoming.costs.delayed_ack_ns = costs.delayed_ack_ns
+    incoming.costs.urgent_place_ns = costs.urgent_place_ns
     incoming.costs.connect_ns = costs.connect_ns
     return 0
 

@@ -93,8 +93,8 @@ cdef void query_precopy(World w, Handler *h) noexcept nogil:
 
 
 cdef void advance(World w, Handler *h) noexcept nogil:
-    """Let the device dirty its state up to now; a stopped one does nothing."""
-    cdef int64_t until = w.t if w.vm_running else w.downtime_start_ns, made
+    """Let the device dirty its state up to now; a stopped one does nothing, or never did."""
+    cdef int64_t until = w.t if w.vm_running else max(w.downtime_start_ns, 0), made
     made = until // NS_PER_S * h.dirty_rate + until % NS_PER_S * h.dirty_rate // NS_PER_S
     h.dirty += made - h.made
     h.made = made

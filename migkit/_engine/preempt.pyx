@@ -99,10 +99,11 @@ cdef void carry(
 ) noexcept nogil:
     """Bring it over: past the main channel's backlog, which waits for the link meanwhile."""
     cdef int64_t wire_ns
+    cdef int64_t waits_ns = w.incoming.costs.urgent_place_ns if w.drain_end > sent else 0
     if w.link_bandwidth > 0:
         wire_ns = count * 1_000_000_000 // w.link_bandwidth
         service_ns = max(service_ns, wire_ns)
         if w.drain_end > sent:
             w.drain_end += wire_ns
     w.urgent_drain_end = max(sent, w.urgent_drain_end) + service_ns
-    note_urgent(w, arrival(w, CHANNEL_URGENT, w.urgent_drain_end, count), page)
+    note_urgent(w, arrival(w, CHANNEL_URGENT, w.urgent_drain_end, count) + waits_ns, page)

@@ -39,6 +39,9 @@ class PostcopyCosts:
     delayed_ack_ns : int
         How long the source's TCP may hold an acknowledgement back. Until it comes, the
         destination's sends no further small segment; 0 for a transport without either.
+    urgent_place_ns : int
+        Destination: from a requested page's arrival on preempt's channel to its place, while the
+        main channel keeps the processors busy; nothing while that rests.
     connect_ns : int
         Recovery: from ``migrate`` with resume to a new connection, without the link's round trip.
 
@@ -57,6 +60,7 @@ class PostcopyCosts:
     request_ns: int = 20_000
     account_ns: int = 90_000
     delayed_ack_ns: int = 40_000_000
+    urgent_place_ns: int = 2_200_000
     connect_ns: int = 1_500_000
 
     def __post_init__(self) -> None:

@@ -46,6 +46,7 @@ class Incoming:
         self.batch: list[int] = []  # pages of the write in the making
         self.in_flight: deque[tuple[int, int]] = deque()  # when a page is in place, and the page
         self.urgent: deque[tuple[int, int]] = deque()  # the same of the second channel
+        self.urgent_placed_ns = 0  # when the last of these is in place
         self.handling: deque[tuple[int, Vcpu]] = deque()  # when the fault thread sees a fault
         self.accounts: deque[tuple[int, int]] = deque()  # when a placed page is accounted
         self.messages: deque[tuple[int, Any]] = deque()  # when it has something to say, and what

@@ -92,8 +92,8 @@ def query_precopy(w: World, h: dict) -> None:
 
 
 def advance(w: World, h: dict) -> None:
-    """Let the device dirty its state up to now; a stopped one does nothing."""
-    until = w.t if w.vm_running else w.downtime_start_ns
+    """Let the device dirty its state up to now; a stopped one does nothing, or never did."""
+    until = w.t if w.vm_running else max(w.downtime_start_ns, 0)
     rate = h["dirty_rate_bytes_per_s"]
     made = until // NS_PER_S * rate + until % NS_PER_S * rate // NS_PER_S
     h["dirty"] += made - h["made"]

@@ -89,13 +89,16 @@ def send(w: World, arrived: int, block: int, page: int) -> int:
 
 def carry(w: World, sent: int, count: int, service_ns: int, page: int) -> None:
     """Bring it over: past the main channel's backlog, which waits for the link meanwhile."""
+    waits_ns = w.plan.host.postcopy.urgent_place_ns if w.drain_end > sent else 0
     if w.link_bandwidth > 0:
         wire_ns = count * 1_000_000_000 // w.link_bandwidth
         service_ns = max(service_ns, wire_ns)
         if w.drain_end > sent:
             w.drain_end += wire_ns
     w.urgent_drain_end = max(sent, w.urgent_drain_end) + service_ns
-    w.incoming.urgent.append((arrival(w, Channel.URGENT, w.urgent_drain_end, count), page))
+    placed = arrival(w, Channel.URGENT, w.urgent_drain_end, count) + waits_ns
+    w.incoming.urgent_placed_ns = max(w.incoming.urgent_placed_ns, placed)
+    w.incoming.urgent.append((w.incoming.urgent_placed_ns, page))
 
 
 def take_hint(w: World) -> tuple[int, int]:

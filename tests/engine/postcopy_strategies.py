@@ -20,6 +20,7 @@ def postcopy_costs(draw: st.DrawFn) -> PostcopyCosts:
         listen_ns=draw(st.sampled_from((0, 2_000_000, 30_000_000))),
         request_ns=draw(st.integers(0, 300_000)),
         account_ns=draw(st.sampled_from((0, 60_000, 2_000_000))),
+        urgent_place_ns=draw(st.sampled_from((0, 300_000, 2_200_000))),
         connect_ns=draw(st.sampled_from((0, 1_500_000, 400_000_000))),
         delayed_ack_ns=draw(st.sampled_from((0, 1_000_000, 40_000_000))),
     )

@@ -8,7 +8,7 @@ from migkit.errors import InputError
 from migkit.plan import make_plan
 from migkit.scenario import Scenario
 from migkit.scenario.iterables import DirtyBitmap, IterableHandler, VfioDevice
-from migkit.schema import DECISIONS
+from migkit.schema import DECISIONS, EVENT_CODES
 from tests.engine.test_oracle_equality import assert_equal_recordings
 
 GIB = 1 << 30
@@ -289,3 +289,21 @@ def test_handlers_are_written_and_read_back():
     )
     assert [item.kind for item in scenario.iterables] == ["vfio", "dirty-bitmap", "generic"]
     assert Scenario.from_dict(scenario.to_dict()) == scenario
+
+
+@pytest.mark.parametrize("run", [_engine.run, oracle.run], ids=["engine", "oracle"])
+def test_a_device_of_a_paused_guest_dirties_nothing(run):
+    """The guest was stopped before migrate: what the device has at the end is what it had."""
+    device = VfioDevice(
+        "vfio", stop_copy_bytes=1 << 20, precopy_init_bytes=1 << 16, dirty_rate_bytes_per_s=1000
+    )
+    plan = make_plan(
+        Scenario.build(
+            memory="16MiB", bandwidth="4MiB/s", downtime_limit="2s", runstate="paused",
+            iterables=[device],
+        )
+    )  # fmt: skip
+    told = run(plan)["events"]
+    exact = told[told[:, 1] == EVENT_CODES["migrate_pending_exact"]]
+    assert (exact[:, 2] >= 0).all()
+    assert run(plan)["outcome"] == "completed"

@@ -46,8 +46,8 @@ def one_block(*, preempt: bool = True, **values: Any) -> Plan:
 
 
 def at_once(plan: Plan) -> Plan:
-    """The same with a transport that holds nothing back for an acknowledgement."""
-    costs = dataclasses.replace(plan.host.postcopy, delayed_ack_ns=0)
+    """The same with a transport that holds nothing back, and processors enough at the end."""
+    costs = dataclasses.replace(plan.host.postcopy, delayed_ack_ns=0, urgent_place_ns=0)
     return dataclasses.replace(plan, host=dataclasses.replace(plan.host, postcopy=costs))
 
 
@@ -172,6 +172,24 @@ def test_a_cut_while_the_channel_opens_leaves_the_guest_where_it_is(run: Run) ->
 
 
 @ENGINES
+def test_a_page_that_was_asked_for_waits_for_a_processor_while_the_main_channel_is_busy(
+    run: Run,
+) -> None:
+    """By hand: 2.2 ms more where pages of the main channel are on their way, else none."""
+    plan = one_block(postcopy_bandwidth=0, workload="uniform:20000")
+    quick = at_once(plan)
+    costs = dataclasses.replace(quick.host.postcopy, urgent_place_ns=2_200_000)
+    slow = dataclasses.replace(quick, host=dataclasses.replace(quick.host, postcopy=costs))
+    waits = {}
+    for name, asked in (("quick", quick), ("slow", slow)):
+        faults = run(asked)["faults"]
+        sent = faults["sent_ns"] >= 0
+        waits[name] = (faults["placed_ns"] - faults["sent_ns"])[sent]
+    assert len(waits["slow"]) > 0
+    assert waits["slow"].max() == waits["quick"].min() + 2_200_000
+
+
+@ENGINES
 def test_a_paused_migration_recovers_with_a_channel_of_its_own(run: Run) -> None:
     """What was on either channel at the cut is sent again, and no more than that."""
     timeline = (
@@ -188,7 +206,10 @@ def test_a_paused_migration_recovers_with_a_channel_of_its_own(run: Run) -> None
 
 
 def test_recorded_preempt_run_is_met() -> None:
-    """The recorded run: precopy bytes exact, postcopy bytes and total time within a hundredth."""
+    """The recorded run: precopy bytes exact, postcopy bytes and total time within a hundredth.
+
+    Its requests are as many as there is time for: each waits for a processor of the destination.
+    """
     recorded = datasets.load_capture("postcopy-preempt")
     folder = datasets.capture_folder("postcopy-preempt")
     twin = simulate(Scenario.from_capture(folder))
@@ -198,4 +219,4 @@ def test_recorded_preempt_run_is_met() -> None:
     again = json.loads((folder / "repeats.json").read_text())
     totals = [recorded.summary["total-time"], *(run["total_time_ms"] for run in again)]
     assert twin.summary["total-time"] == pytest.approx(np.median(totals), rel=0.01)
-    assert np.median(twin.faults["placed_ns"] - twin.faults["fault_ns"]) < 1_000_000
+    assert len(twin.faults) == pytest.approx(len(recorded.faults), rel=0.25)
