@@ -118,6 +118,7 @@ cdef int take_options(World w, plan) except -1:
     w.sides.source = w.sides.before = plan.run_state
     w.machine_name_bytes = len(plan.machine_name)
     w.device_state_bytes = plan.device_state_bytes
+    w.early_device_state_bytes = plan.early_device_state_bytes
     w.vmdesc_bytes = plan.vmdesc_bytes
     w.link_bandwidth = plan.link_bandwidth_bytes_per_s
     w.send_buffer_bytes = plan.send_buffer_bytes

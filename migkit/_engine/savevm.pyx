@@ -31,9 +31,13 @@ cdef int64_t header_bytes(World w) noexcept nogil:
 
 
 cdef void setup_sections(World w) noexcept nogil:
-    """Write a START section for every handler; RAM lists its blocks."""
+    """Write a START section for every handler; RAM lists its blocks.
+
+    Devices with early_setup come first, whole: virtio-mem's priority is above RAM's.
+    """
     cdef int64_t address_bytes = 8 if w.shared.lists_addresses else 0, body
     cdef int index
+    put(w, w.early_device_state_bytes)
     put(w, SECTION_START_BYTES + 3 + 8)     # 3 = "ram"
     for index in range(w.blocks):
         put(w, 1 + w.block_name_bytes[index] + 8 + address_bytes)

@@ -116,7 +116,7 @@ cdef class World:
     cdef bint rule_after, has_postcopy_device, postcopy_ram, postcopy_possible, has_return_path
     cdef bint postcopy_preempt, postcopy_page_hint, clock_drawn, executed
     cdef bint auto_converge, pause_before_switchover
-    cdef int64_t machine_name_bytes, device_state_bytes, vmdesc_bytes
+    cdef int64_t machine_name_bytes, device_state_bytes, vmdesc_bytes, early_device_state_bytes
     cdef int64_t link_bandwidth, send_buffer_bytes, recovery_link_bandwidth
     cdef Channels net
     cdef Sides sides

@@ -107,7 +107,8 @@ class NumpySimulator:
         stream.put(13 + len(plan.machine_name))
         stream.t += self.host.setup_ns
         self.sync(exact=False)
-        stream.put(25 + 8 + sum(9 + size for size in plan.block_id_bytes))
+        names = sum(9 + size for size in plan.block_id_bytes)
+        stream.put(plan.early_device_state_bytes + 25 + 8 + names)
         stream.flush()
         stream.put(5)
 

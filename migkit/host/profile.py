@@ -57,11 +57,14 @@ class MachineProfile:
         SECTION_FULL of all devices together, bytes.
     vmdesc_bytes : int
         The stream's JSON description with its 5-byte header, bytes.
+    early_device_state_bytes : int
+        SECTION_FULL of devices that are saved at setup, before RAM: virtio-mem's, bytes.
     """
 
     machine_name: str
     device_state_bytes: int
     vmdesc_bytes: int
+    early_device_state_bytes: int = 0
 
     def __post_init__(self) -> None:
         """Check every value."""

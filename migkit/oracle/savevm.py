@@ -40,7 +40,11 @@ def header_bytes(w: World) -> int:
 
 
 def setup_sections(w: World) -> None:
-    """Write a START section for every handler; RAM lists its blocks."""
+    """Write a START section for every handler; RAM lists its blocks.
+
+    Devices with early_setup come first, whole: virtio-mem's priority is above RAM's.
+    """
+    put(w, w.plan.early_device_state_bytes)
     put(w, SECTION_START_BYTES + len("ram") + 8)
     for block, size in enumerate(w.plan.block_id_bytes):
         put(w, 1 + size + 8 + (8 if w.plan.lists_addresses else 0))

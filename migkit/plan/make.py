@@ -70,6 +70,7 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
     return Plan(
         machine_name=host.machine.machine_name,
         device_state_bytes=host.machine.device_state_bytes,
+        early_device_state_bytes=host.machine.early_device_state_bytes,
         **target_fields(scenario, host),
         **_link_fields(scenario),
         **_guest_fields(scenario.guest),

@@ -31,8 +31,9 @@ class Plan:
     ----------
     machine_name : str
         Machine type in the stream's configuration section.
-    device_state_bytes, vmdesc_bytes : int
-        Sections of all devices; the JSON description with its 5-byte header.
+    device_state_bytes, early_device_state_bytes, vmdesc_bytes : int
+        Sections of devices saved in the switchover, and at setup; the JSON description with its
+        5-byte header.
     block_names : tuple of str
         RAM blocks in scan order.
     block_id_bytes, block_pages : tuple of int
@@ -123,6 +124,7 @@ class Plan:
 
     machine_name: str
     device_state_bytes: int
+    early_device_state_bytes: int
     vmdesc_bytes: int
     block_names: tuple[str, ...]
     block_id_bytes: tuple[int, ...]

@@ -59,6 +59,8 @@ def hosts(draw: st.DrawFn) -> HostProfile:
     odd["postcopy"] = draw(postcopy_costs())
     odd["dirty_logging"] = draw(logging_costs())
     odd["throttle_timer_ns"] = draw(st.sampled_from((5_000_000_000, 300_000_000)))
+    early_bytes = draw(st.sampled_from((0, 0, 200, 70_000)))
+    odd["machine"] = dataclasses.replace(profile.machine, early_device_state_bytes=early_bytes)
     odd["storage"] = draw(storages)
     odd["snapshot"] = draw(snapshots)
     odd["release"] = draw(releases)

@@ -107,7 +107,8 @@ def test_a_completed_stream_is_its_parts(plan: Plan) -> None:
     listed = 9 + (8 if plan.lists_addresses else 0) + (28 if is_mapped(plan) else 0)
     blocks = sum(listed + size for size in plan.block_id_bytes)
     header = 13 + len(plan.machine_name) + plan.configuration_bytes
-    setup = 14 + 3 + 8 + blocks + END_MARK + 5 + len(plan.iterables) * (14 + 5) + names
+    early = plan.early_device_state_bytes
+    setup = early + 14 + 3 + 8 + blocks + END_MARK + 5 + len(plan.iterables) * (14 + 5) + names
     postcopy = len(rows(recording, "postcopy_start")) > 0
     # The END section's mark, and in postcopy that of the empty section before the switch.
     # Without postcopy-ram, RAM ends in the switch and once more.

@@ -112,7 +112,7 @@ COST_FIELDS = [
 HOSTS = st.builds(
     HostProfile,
     name=NAMES,
-    machine=st.builds(MachineProfile, NAMES, COSTS, COSTS),
+    machine=st.builds(MachineProfile, NAMES, COSTS, COSTS, COSTS),
     link=LINKS,
     fitted_on=st.lists(NAMES, max_size=2).map(tuple),
     method=NAMES,

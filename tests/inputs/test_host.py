@@ -51,6 +51,7 @@ def test_a_profile_of_ones_own(tmp_path):
         (lambda: HostProfile.from_dict(changed(machine={})), "machine: machine_name · missing"),
         (lambda: Link(bandwidth_bytes_per_s=-1), "link: bandwidth_bytes_per_s -1 · allowed"),
         (lambda: MachineProfile("pc", -1, 0), "machine: device_state_bytes -1"),
+        (lambda: MachineProfile("pc", 1, 0, -1), "machine: early_device_state_bytes -1"),
     ],
 )
 def test_refused_in_one_line(make, line):
