@@ -1,4 +1,4 @@
-"""Rewrite ``registry.toml`` from the captures on disk: run it after one was added.
+"""Rewrite ``registry.toml`` from captures and streams on disk: run it after one was added.
 
 Texts of captures that are registered already are kept; a new one gets an empty ``about``.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 REGISTRY = HERE / "registry.toml"
 HEAD = """\
-# Checksums of every file of every capture. Measured data, free to ship; see README.md.
+# Checksums of every file of every capture and stream. Measured data, free to ship; see README.md.
 # Written by register.py, but for the texts.
 """
 
@@ -27,12 +27,31 @@ def entry(folder: Path, about: str) -> str:
         f"qemu_version = {json.dumps(qemu['version'])}",
         f"completion_rule = {json.dumps(qemu['completion_rule'])}",
         "",
-        f"[captures.{json.dumps(folder.name)}.sha256]",
+        *checksums("captures", folder),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def stream_entry(folder: Path) -> str:
+    """Write the entry of one stream."""
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    lines = [
+        f"[streams.{json.dumps(folder.name)}]",
+        f"about = {json.dumps(expected['kind'])}",
+        f"qemu_version = {json.dumps(expected['qemu'])}",
+        "",
+        *checksums("streams", folder),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def checksums(table: str, folder: Path) -> list[str]:
+    """Write the checksum of every file of a folder."""
+    lines = [f"[{table}.{json.dumps(folder.name)}.sha256]"]
     for file in sorted(folder.iterdir()):
         checksum = hashlib.sha256(file.read_bytes()).hexdigest()
         lines.append(f"{json.dumps(file.name)} = {json.dumps(checksum)}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def main() -> None:
@@ -44,6 +63,7 @@ def main() -> None:
     names = [name for name in known if name in found]
     names += [name for name in found if name not in known]
     entries = [entry(found[name], known.get(name, {}).get("about", "")) for name in names]
+    entries += [stream_entry(folder) for folder in sorted((HERE / "streams").iterdir())]
     REGISTRY.write_text("\n".join([HEAD, *entries]), encoding="utf-8")
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from migkit.scenario import Scenario
     from migkit.scenario.timeline import TimelineItem
     from migkit.simulate import simulate
+    from migkit.stream import Stream, page_history, read_stream
     from migkit.validate import validate
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ __all__ = [
     "RamBlock",
     "Replicates",
     "Scenario",
+    "Stream",
     "TimelineItem",
     "__version__",
     "calibrate",
@@ -59,8 +61,10 @@ __all__ = [
     "errors",
     "explore",
     "figures",
+    "page_history",
     "plot",
     "read_capture",
+    "read_stream",
     "read_trace_log",
     "schema",
     "simulate",
@@ -83,11 +87,14 @@ _HOME = {
     "RamBlock": "guest",
     "Replicates": "results.replicates",
     "Scenario": "scenario",
+    "Stream": "stream",
     "TimelineItem": "scenario.timeline",
     "calibrate": "calibrate",
     "compare": "compare",
     "explore": "explorer",
+    "page_history": "stream",
     "read_capture": "capture",
+    "read_stream": "stream",
     "read_trace_log": "capture",
     "simulate": "simulate",
     "validate": "validate",

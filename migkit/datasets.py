@@ -1,18 +1,17 @@
-"""The captures and scenarios that ship with migkit, found and checked.
+"""The captures, streams and scenarios that ship with migkit, found and checked.
 
 They lie in the folder ``datasets`` of a checkout, or in the folder that the environment variable
-``MIGKIT_DATA`` names. Its ``registry.toml`` holds the checksum of every file of every capture.
+``MIGKIT_DATA`` names. Its ``registry.toml`` holds the checksum of every file of every
+capture and stream.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from migkit.dataset_registry import VARIABLE, check_file, root, tables_of, unreadable
 from migkit.errors import DatasetError, did_you_mean
 
 if TYPE_CHECKING:
@@ -29,13 +28,9 @@ __all__ = [
     "root",
     "scenario_file",
     "scenario_names",
+    "stream_folder",
+    "stream_names",
 ]
-
-VARIABLE = "MIGKIT_DATA"
-"""Environment variable that names the folder of data sets."""
-
-REGISTRY_FILE = "registry.toml"
-_CHECKOUT = Path(__file__).resolve().parent.parent / "datasets"
 
 
 @dataclass(frozen=True)
@@ -59,31 +54,6 @@ class CaptureRecord:
     qemu_version: str
     completion_rule: str
     sha256: dict[str, str]
-
-
-def root() -> Path:
-    """Find the folder of data sets.
-
-    Returns
-    -------
-    Path
-        The folder that ``MIGKIT_DATA`` names, or that of the checkout.
-
-    Raises
-    ------
-    DatasetError
-        If neither holds a registry.
-    """
-    named = os.environ.get(VARIABLE)
-    folder = Path(named).expanduser() if named else _CHECKOUT
-    if (folder / REGISTRY_FILE).is_file():
-        return folder
-    found = f"{VARIABLE} names {named}" if named else f"{VARIABLE} is not set"
-    raise DatasetError.of(
-        "data sets",
-        f"no {REGISTRY_FILE} in {folder} ({found})",
-        f"set {VARIABLE} to the folder datasets of a checkout, or work in a checkout",
-    )
 
 
 def capture_names() -> list[str]:
@@ -161,7 +131,7 @@ def capture_folder(name: str) -> Path:
     """
     folder = root() / "captures" / name
     for file, checksum in capture_record(name).sha256.items():
-        _check(folder / file, checksum)
+        check_file(folder / file, checksum)
     return folder
 
 
@@ -254,27 +224,57 @@ def scenario_file(name: str) -> Path:
     return root() / "scenarios" / f"{name}.toml"
 
 
+def stream_names() -> list[str]:
+    """Name the recorded migration streams that ship; `stream_folder` finds one.
+
+    Returns
+    -------
+    list of str
+        QEMU's version and what was recorded.
+
+    Raises
+    ------
+    DatasetError
+        If the data sets are not found.
+
+    Examples
+    --------
+    >>> stream_names()[0]
+    '10.0-file'
+    """
+    return list(tables_of("streams"))
+
+
+def stream_folder(name: str) -> Path:
+    """Find a recorded stream and check every file of it.
+
+    Parameters
+    ----------
+    name : str
+        One of `stream_names`.
+
+    Returns
+    -------
+    Path
+        Its folder: the channels as ``.xz`` files, and QEMU's counters in ``expected.json``.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such stream, or a file is missing or not the registered one.
+    """
+    known = tables_of("streams")
+    if name not in known:
+        raise DatasetError.of(f"stream {name}", "not registered", did_you_mean(name, known))
+    folder = root() / "streams" / name
+    for file, checksum in known[name]["sha256"].items():
+        check_file(folder / file, checksum)
+    return folder
+
+
 def _registry() -> dict[str, CaptureRecord]:
-    path = root() / REGISTRY_FILE
+    tables = tables_of("captures")
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))["captures"]
         return {name: CaptureRecord(name=name, **table) for name, table in tables.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError.of(
-            f"registry {path}", f"cannot be read: {error}", "restore the shipped file"
-        ) from None
-
-
-def _check(path: Path, checksum: str) -> None:
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise DatasetError.of(
-            f"file {path}", f"cannot be read: {error.strerror}", "restore the shipped file"
-        ) from None
-    if found != checksum:
-        raise DatasetError.of(
-            f"file {path}",
-            f"sha256 {found[:12]}…, registered {checksum[:12]}…",
-            "restore the shipped file",
-        )
+    except (TypeError, AttributeError) as error:
+        raise unreadable(error) from None

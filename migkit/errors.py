@@ -121,6 +121,56 @@ class TraceLogError(MigkitError):
     """A file is not a QEMU trace log, or nothing in it can be read."""
 
 
+class StreamError(MigkitError):
+    """A migration stream is malformed, cut short, or not one; names the offset and the record.
+
+    Parameters
+    ----------
+    text : str
+        The line.
+    offset : int
+        Where in the stream, bytes from its file's start.
+    record : str
+        What was being read there.
+    """
+
+    def __init__(self, text: str, offset: int = 0, record: str = "") -> None:
+        super().__init__(text)
+        self.offset = offset
+        self.record = record
+
+    @classmethod
+    def at(cls, offset: int, record: str, found: str, fix: str) -> Self:
+        """Make an error that says where in the stream it is.
+
+        Parameters
+        ----------
+        offset : int
+            Bytes from the start of the stream's file.
+        record : str
+            What was being read there.
+        found : str
+            What was found instead.
+        fix : str
+            What to do about it.
+
+        Returns
+        -------
+        StreamError
+            With `offset` and `record` as attributes.
+
+        Examples
+        --------
+        >>> raise StreamError.at(8, "configuration", "the stream ends", "give all of it")
+        Traceback (most recent call last):
+            ...
+        migkit.errors.StreamError: offset 8 (0x8), configuration · the stream ends · give all of it
+        """
+        return cls(
+            one_line(f"offset {offset} ({offset:#x}), {record}", found, fix), offset, record
+        )
+
+
 class StorageError(MigkitError):
     """A stored migration cannot be written, or read back."""
 

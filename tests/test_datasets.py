@@ -102,3 +102,17 @@ def test_registering_again_changes_nothing_and_keeps_the_texts(copy):
     subprocess.run([sys.executable, str(copy / "register.py")], check=True)
     assert datasets.capture_names()[-1] == "idle-again"
     assert datasets.capture_record("idle").about
+
+
+def test_every_file_of_every_stream_is_registered_and_whole(copy):
+    on_disk = {p.relative_to(CHECKOUT).as_posix() for p in CHECKOUT.glob("streams/*/*")}
+    folders = [datasets.stream_folder(name) for name in datasets.stream_names()]
+    found = {
+        f"streams/{folder.name}/{file.name}" for folder in folders for file in folder.iterdir()
+    }
+    assert on_disk == found
+    (copy / "streams" / "10.0-file" / "stream.xz").write_bytes(b"")
+    with pytest.raises(DatasetError, match="registered"):
+        datasets.stream_folder("10.0-file")
+    with pytest.raises(DatasetError, match="did you mean"):
+        datasets.stream_folder("10.0-fil")

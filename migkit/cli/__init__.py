@@ -20,6 +20,7 @@ from migkit.cli import (
     reproduce,
     scenarios,
     simulate,
+    stream,
     validate,
 )
 from migkit.errors import EngineError, MigkitError, ReproduceError
@@ -56,7 +57,17 @@ def build_parser() -> options.Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for module in (simulate, reproduce, validate, calibrate, compare, read, scenarios, bench):
+    for module in (
+        simulate,
+        reproduce,
+        validate,
+        calibrate,
+        compare,
+        read,
+        stream,
+        scenarios,
+        bench,
+    ):
         module.add_parser(commands)
     return parser
 

@@ -22,6 +22,19 @@ from .column import Column
 from .columns import EVENT_FRAME, FAULTS, FRAMES, ITERATIONS, MARGINS, ROUNDS, WINDOWS
 from .events import EVENT_CODES, EVENTS, MAX_ARGUMENTS, Argument, Event
 from .recording import RECORDING
+from .stream_columns import (
+    STREAM_BLOCKS,
+    STREAM_CHANNELS,
+    STREAM_DEVICES,
+    STREAM_DISCARDS,
+    STREAM_MESSAGES,
+    STREAM_PACKETS,
+    STREAM_PAGE_KINDS,
+    STREAM_PAGES,
+    STREAM_RECORD_KINDS,
+    STREAM_RECORDS,
+    STREAM_ROUNDS,
+)
 from .summary import SUMMARY, SummaryField
 from .switchover_columns import COMMAND_FRAME, DOWNTIME, SECTIONS
 
@@ -47,6 +60,17 @@ __all__ = [
     "RUN_STATES",
     "SECTIONS",
     "STATES",
+    "STREAM_BLOCKS",
+    "STREAM_CHANNELS",
+    "STREAM_DEVICES",
+    "STREAM_DISCARDS",
+    "STREAM_MESSAGES",
+    "STREAM_PACKETS",
+    "STREAM_PAGES",
+    "STREAM_PAGE_KINDS",
+    "STREAM_RECORDS",
+    "STREAM_RECORD_KINDS",
+    "STREAM_ROUNDS",
     "SUMMARY",
     "SYNC_REASONS",
     "WINDOWS",

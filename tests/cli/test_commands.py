@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import lzma
 import os
 import re
 import signal
@@ -263,3 +264,36 @@ def test_a_reader_that_has_enough_ends_the_command_quietly() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+def test_stream_show_counts_pages_by_section(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = datasets.stream_folder("10.2-tcp") / "channel-0-to-destination.xz"
+    data = lzma.decompress(packed.read_bytes())
+    file = tmp_path / "main.bin"
+    file.write_bytes(data)
+    text = printed(["stream", "show", str(file)], capsys)
+    ram = json.loads((packed.parent / "expected.json").read_text())["query_migrate"]["ram"]
+    assert re.search(rf"^precopy-bytes +{ram['precopy-bytes']}$", text, re.MULTILINE)
+    assert re.search(r"^save_complete +2 pages$", text, re.MULTILINE)
+    document = json.loads(printed(["stream", "show", str(file), "--json"], capsys))
+    assert sum(row["normal_pages"] or 0 for row in document["records"]) == ram["normal"]
+    [last] = [r for r in document["records"] if (r["name"], r["kind"]) == ("ram", "end")]
+    assert last["normal_pages"] + last["zero_pages"] == document["save_complete_pages"] == 2
+
+
+def test_stream_show_reads_a_pipe_and_what_broke_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = datasets.stream_folder("10.2-file") / "stream.xz"
+    data = lzma.decompress(packed.read_bytes())[:100_000]
+    words = [sys.executable, "-m", "migkit", "stream", "show", "-"]
+    done = subprocess.run([*words, "--partial"], input=data, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"part           ram" in done.stdout
+    assert b"offset 96616 (0x17968), section part of ram (1)" in done.stderr
+    refused = subprocess.run(words, input=data, capture_output=True, check=False)
+    assert (refused.returncode, refused.stdout) == (2, b"")
+    assert main(["stream", "show", str(tmp_path / "none")]) == 2
+    assert "cannot be read: No such file" in capsys.readouterr().err

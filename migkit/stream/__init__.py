@@ -1,0 +1,14 @@
+"""QEMU's migration stream, read from its bytes: no trace points, any version of QEMU.
+
+`read_stream` gives a `Stream`: sections and their pages by kind, rounds, commands, multifd
+packets, mapped-ram, the return path and the state of devices. `page_history` tells when each page
+was sent, `recorded_writes` makes a workload of it.
+"""
+
+from __future__ import annotations
+
+from .history import page_history, recorded_writes
+from .reading import read_stream
+from .stream import Stream
+
+__all__ = ["Stream", "page_history", "read_stream", "recorded_writes"]

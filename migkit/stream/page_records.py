@@ -1,0 +1,241 @@
+"""The page records of RAM: walked one by one, and in runs where a run has one stride.
+
+A page is never looked at, only its record's header. Most records of a stream are pages of one
+kind that continue the block before them, so their headers are a fixed number of bytes apart and
+are compared all at once. Source: migration/ram.c (save_page_header, ram_load).
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from . import wire
+from .blocks import Block, Blocks
+from .cursor import Cursor
+
+__all__ = ["PageBatch", "PageChannel", "same_stride"]
+
+_WORD = struct.Struct(">Q")
+_ZERO, _PAGE, _XBZRLE = (
+    wire.RAM_SAVE_FLAG_ZERO,
+    wire.RAM_SAVE_FLAG_PAGE,
+    wire.RAM_SAVE_FLAG_XBZRLE,
+)
+_CONTINUE, _EOS = wire.RAM_SAVE_FLAG_CONTINUE, wire.RAM_SAVE_FLAG_EOS
+_MARKS = (wire.RAM_SAVE_FLAG_HOOK, wire.RAM_SAVE_FLAG_MULTIFD_FLUSH)
+_STREAK = 8
+_MOST_AT_ONCE = 1 << 16
+_MOST_HELD = 1 << 20
+
+
+def same_stride(
+    cursor: Cursor, stride: int, flags: int, mask: int, used_length: int
+) -> npt.NDArray[np.uint64]:
+    """Return the words of the records that follow with the same flags, a stride apart.
+
+    Parameters
+    ----------
+    cursor : Cursor
+        At the first of them; it moves behind the last.
+    stride : int
+        Bytes of a whole record.
+    flags, mask : int
+        What a word has in the bits of the mask.
+    used_length : int
+        Bytes of the block; an address is below.
+
+    Returns
+    -------
+    array of uint64, shape (n,)
+        Possibly none.
+    """
+    found = []
+    chunk = 64
+    while (count := min(cursor.left // stride, chunk)) > 0:
+        seen = np.ndarray((count,), ">u8", cursor.data, cursor.at, (stride,))
+        words = seen.astype(np.uint64)
+        fits = ((words & np.uint64(mask)) == flags) & (words < np.uint64(used_length))
+        good = count if fits.all() else int(fits.argmin())
+        found.append(words[:good])
+        cursor.at += good * stride
+        if good < count:
+            break
+        chunk = min(2 * chunk, _MOST_AT_ONCE)
+    return np.concatenate(found) if found else np.empty(0, np.uint64)
+
+
+@dataclass
+class PageBatch:
+    """Page records of one channel that are counted together.
+
+    Attributes
+    ----------
+    words : array of uint64
+        Address and flags, one a page.
+    xbzrle_sizes : array of uint16
+        Payloads of the pages sent as differences, in order.
+    entered : list of (int, int)
+        From which word on, in which block.
+    gapless : list of (int, int, int)
+        From which word on, at which offset, in which row of records; up to the next such place
+        records follow each other without a gap.
+    breaks : list of int
+        Words before which QEMU began at the first block again.
+    """
+
+    words: array[int] = field(default_factory=lambda: array("Q"))
+    xbzrle_sizes: array[int] = field(default_factory=lambda: array("H"))
+    entered: list[tuple[int, int]] = field(default_factory=list)
+    gapless: list[tuple[int, int, int]] = field(default_factory=list)
+    breaks: list[int] = field(default_factory=list)
+
+
+class PageChannel:
+    """Reads the page records of one channel and remembers its current block.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        What the stream announced.
+    take : callable
+        Gets a `PageBatch` whenever there is enough of it, and the last by `flush`.
+    """
+
+    def __init__(self, blocks: Blocks, take: Callable[[PageBatch], None]) -> None:
+        self.blocks = blocks
+        self.block: int | None = None
+        self.flushes = 0
+        self._take = take
+        self._row = 0
+        self._batch = PageBatch()
+
+    def break_sweep(self) -> None:
+        """Let the next page open a round: QEMU starts at the first block again."""
+        self._batch.breaks.append(len(self._batch.words))
+
+    def flush(self) -> None:
+        """Hand on what was read."""
+        batch, self._batch = self._batch, PageBatch()
+        if self.block is not None:
+            self._batch.entered.append((0, self.block))
+        if batch.words:
+            self._take(batch)
+        else:
+            self._batch.breaks = batch.breaks and [0]
+
+    def _goes_on(self, at: int) -> None:
+        """Note that records follow each other from here on."""
+        self._batch.gapless.append((len(self._batch.words), at, self._row))
+
+    def read(self, cursor: Cursor, row: int, *, framed: bool = True) -> None:
+        """Read records to the end of the section.
+
+        Parameters
+        ----------
+        cursor : Cursor
+            At the first word; afterwards behind the word with ``RAM_SAVE_FLAG_EOS``.
+        row : int
+            Which record of the main stream this is.
+        framed : bool
+            Whether the end of the data, without that word, is an error.
+
+        Raises
+        ------
+        StreamError
+            At the first word that is none.
+        """
+        self._row, self.flushes = row, 0
+        self._goes_on(cursor.at)
+        self._read(cursor, framed=framed)
+        if len(self._batch.gapless) >= _MOST_HELD:
+            self.flush()
+
+    def _read(self, cursor: Cursor, *, framed: bool) -> None:
+        mask = self.blocks.page_size - 1
+        last, streak = 0, 0
+        while framed or cursor.left:
+            word = cursor.u64("word of a page record")
+            flags = word & mask
+            if flags == _EOS:
+                break
+            streak = streak + 1 if flags == last else 0
+            last = flags
+            if flags in _MARKS:
+                self.flushes += flags == wire.RAM_SAVE_FLAG_MULTIFD_FLUSH
+                self._goes_on(cursor.at)
+                continue
+            self._record(cursor, word, flags)
+            if streak >= _STREAK and flags & _CONTINUE and not flags & _XBZRLE:
+                self._run(cursor, flags, mask)
+                streak = 0
+            if len(self._batch.words) >= _MOST_HELD:
+                self.flush()
+                self._goes_on(cursor.at)
+
+    def _record(self, cursor: Cursor, word: int, flags: int) -> None:
+        start = cursor.at - 8
+        kind = flags & ~_CONTINUE
+        if kind not in {_ZERO, _PAGE, _XBZRLE}:
+            raise cursor.fail(
+                f"word {word:#x} with flags {flags:#x}, which no page record has", at=start
+            )
+        if not flags & _CONTINUE:
+            self._enter(cursor, start)
+        block = self._current(cursor, start)
+        if word >= block.used_length:
+            raise cursor.fail(
+                f"address {word - flags:#x} outside block {block.name} of {block.used_length} B",
+                at=start,
+            )
+        if kind == _PAGE:
+            cursor.skip(self.blocks.page_size, "page")
+        elif kind == _ZERO:
+            if cursor.u8("zero page"):
+                raise cursor.fail("a zero page of other bytes", at=start)
+        else:
+            self._xbzrle(cursor, start)
+        self._batch.words.append(word)
+
+    def _enter(self, cursor: Cursor, start: int) -> None:
+        name = cursor.take(cursor.u8("block id"), "block id")
+        number = self.blocks.number.get(name)
+        if number is None:
+            raise cursor.fail(
+                f"page of block {name[:40]!r}, which the stream did not announce", at=start
+            )
+        self.block = number
+        self._batch.entered.append((len(self._batch.words), number))
+
+    def _current(self, cursor: Cursor, start: int) -> Block:
+        if self.block is None:
+            raise cursor.fail("a page that continues a block before any block", at=start)
+        return self.blocks.listed[self.block]
+
+    def _xbzrle(self, cursor: Cursor, start: int) -> None:
+        encoding = cursor.u8("xbzrle encoding")
+        length = cursor.u16("xbzrle length")
+        if encoding != 1 or length > self.blocks.page_size:
+            raise cursor.fail(
+                f"xbzrle encoding {encoding} of {length} B, allowed 1 and a page", at=start
+            )
+        cursor.skip(length, "xbzrle page")
+        self._batch.xbzrle_sizes.append(length)
+
+    def _run(self, cursor: Cursor, flags: int, mask: int) -> None:
+        stride = 8 + (self.blocks.page_size if flags & _PAGE else 1)
+        used = self._current(cursor, cursor.at).used_length
+        at = cursor.at
+        words = same_stride(cursor, stride, flags, mask, used)
+        if flags & _ZERO and len(words):
+            fills = np.ndarray((len(words),), np.uint8, cursor.data, at + 8, (stride,))
+            if fills.any():
+                raise cursor.fail(
+                    "a zero page of other bytes", at=at + int(fills.argmax()) * stride
+                )
+        self._batch.words.frombytes(words.tobytes())
