@@ -22,6 +22,12 @@ settings.register_profile(
     max_examples=1000,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile(
+    "nightly",
+    deadline=None,
+    max_examples=25_000,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("steady")
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}

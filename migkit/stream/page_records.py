@@ -28,10 +28,12 @@ _ZERO, _PAGE, _XBZRLE = (
     wire.RAM_SAVE_FLAG_XBZRLE,
 )
 _CONTINUE, _EOS = wire.RAM_SAVE_FLAG_CONTINUE, wire.RAM_SAVE_FLAG_EOS
+_SAME_PAGE, _SAME_ZERO = _PAGE | _CONTINUE, _ZERO | _CONTINUE
+_ZERO_STEP = 9
 _MARKS = (wire.RAM_SAVE_FLAG_HOOK, wire.RAM_SAVE_FLAG_MULTIFD_FLUSH)
 _STREAK = 8
 _MOST_AT_ONCE = 1 << 16
-_MOST_HELD = 1 << 20
+_MOST_HELD = 1 << 18
 
 
 def same_stride(
@@ -53,16 +55,17 @@ def same_stride(
     Returns
     -------
     array of uint64, shape (n,)
-        Possibly none.
+        Possibly none, and not more than are held at a time.
     """
     found = []
-    chunk = 64
-    while (count := min(cursor.left // stride, chunk)) > 0:
+    chunk, held = 64, 0
+    while held < _MOST_HELD and (count := min(cursor.left // stride, chunk)) > 0:
         seen = np.ndarray((count,), ">u8", cursor.data, cursor.at, (stride,))
         words = seen.astype(np.uint64)
         fits = ((words & np.uint64(mask)) == flags) & (words < np.uint64(used_length))
         good = count if fits.all() else int(fits.argmin())
         found.append(words[:good])
+        held += good
         cursor.at += good * stride
         if good < count:
             break
@@ -131,7 +134,10 @@ class PageChannel:
 
     def _goes_on(self, at: int) -> None:
         """Note that records follow each other from here on."""
-        self._batch.gapless.append((len(self._batch.words), at, self._row))
+        batch = self._batch
+        if batch.gapless and batch.gapless[-1][0] == len(batch.words):
+            batch.gapless.pop()
+        batch.gapless.append((len(batch.words), at, self._row))
 
     def read(self, cursor: Cursor, row: int, *, framed: bool = True) -> None:
         """Read records to the end of the section.
@@ -153,30 +159,51 @@ class PageChannel:
         self._row, self.flushes = row, 0
         self._goes_on(cursor.at)
         self._read(cursor, framed=framed)
-        if len(self._batch.gapless) >= _MOST_HELD:
-            self.flush()
 
     def _read(self, cursor: Cursor, *, framed: bool) -> None:
         mask = self.blocks.page_size - 1
-        last, streak = 0, 0
         while framed or cursor.left:
-            word = cursor.u64("word of a page record")
-            flags = word & mask
-            if flags == _EOS:
-                break
-            streak = streak + 1 if flags == last else 0
-            last = flags
-            if flags in _MARKS:
-                self.flushes += flags == wire.RAM_SAVE_FLAG_MULTIFD_FLUSH
-                self._goes_on(cursor.at)
-                continue
-            self._record(cursor, word, flags)
-            if streak >= _STREAK and flags & _CONTINUE and not flags & _XBZRLE:
-                self._run(cursor, flags, mask)
-                streak = 0
+            self._continued(cursor, mask)
             if len(self._batch.words) >= _MOST_HELD:
                 self.flush()
                 self._goes_on(cursor.at)
+            elif framed or cursor.left:
+                word = cursor.u64("word of a page record")
+                flags = word & mask
+                if flags == _EOS:
+                    break
+                if flags in _MARKS:
+                    self.flushes += flags == wire.RAM_SAVE_FLAG_MULTIFD_FLUSH
+                    self._goes_on(cursor.at)
+                else:
+                    self._record(cursor, word, flags)
+
+    def _continued(self, cursor: Cursor, mask: int) -> None:
+        """Walk pages that continue the block, up to a record of another form, or a wrong one."""
+        if self.block is None:
+            return
+        used = self.blocks.listed[self.block].used_length
+        data, at, words = cursor.data, cursor.at, self._batch.words
+        page_step = _WORD.size + self.blocks.page_size
+        last_page, last_zero = cursor.end - page_step, cursor.end - _ZERO_STEP
+        before, streak = 0, 0
+        while at <= last_zero and len(words) < _MOST_HELD:
+            word = _WORD.unpack_from(data, at)[0]
+            flags = word & mask
+            if flags == _SAME_PAGE and at <= last_page and word < used:
+                at += page_step
+            elif flags == _SAME_ZERO and word < used and not data[at + 8]:
+                at += _ZERO_STEP
+            else:
+                break
+            words.append(word)
+            streak = streak + 1 if flags == before else 0
+            before = flags
+            if streak == _STREAK:
+                cursor.at = at
+                self._run(cursor, flags, mask, used)
+                at, streak = cursor.at, 0
+        cursor.at = at
 
     def _record(self, cursor: Cursor, word: int, flags: int) -> None:
         start = cursor.at - 8
@@ -227,15 +254,14 @@ class PageChannel:
         cursor.skip(length, "xbzrle page")
         self._batch.xbzrle_sizes.append(length)
 
-    def _run(self, cursor: Cursor, flags: int, mask: int) -> None:
-        stride = 8 + (self.blocks.page_size if flags & _PAGE else 1)
-        used = self._current(cursor, cursor.at).used_length
+    def _run(self, cursor: Cursor, flags: int, mask: int, used: int) -> None:
+        """Take the records of the same form that follow, all at once."""
+        stride = _WORD.size + self.blocks.page_size if flags == _SAME_PAGE else _ZERO_STEP
         at = cursor.at
         words = same_stride(cursor, stride, flags, mask, used)
-        if flags & _ZERO and len(words):
+        if flags == _SAME_ZERO and len(words):
             fills = np.ndarray((len(words),), np.uint8, cursor.data, at + 8, (stride,))
-            if fills.any():
-                raise cursor.fail(
-                    "a zero page of other bytes", at=at + int(fills.argmax()) * stride
-                )
+            if fills.any():  # the record is read once more by itself, to say what is wrong
+                words = words[: int((fills != 0).argmax())]
+                cursor.at = at + len(words) * stride
         self._batch.words.frombytes(words.tobytes())

@@ -64,6 +64,8 @@ def _number(value: Any) -> str:
 
 
 def _records(records: pd.DataFrame) -> str:
+    if records.empty:
+        return "no record"
     rows = []
     for row in frame_rows(records):
         name = row["name"] or "-"
