@@ -64,31 +64,31 @@ def _number(value: Any) -> str:
 
 
 def _records(records: pd.DataFrame) -> str:
+    """Lay out the records; the middle of very many is left out."""
     if records.empty:
         return "no record"
-    rows = []
-    for row in frame_rows(records):
-        name = row["name"] or "-"
-        value = f" {row['value']}" if row["value"] is not None else ""
-        shown = {
-            "offset": str(row["offset"]),
-            "record": ("  " if row["in_package"] else "") + row["kind"],
-            "name": name + value,
-            "id": _number(row["section_id"]),
-            "bytes": str(row["bytes"]),
-            "round": _number(row["round"]),
-        }
-        rows.append(shown | {kind: _number(row[f"{kind}_pages"]) for kind in _PAGES})
-    return _middle_left_out(text_table(rows, left=["record", "name"]))
-
-
-def _middle_left_out(table: str) -> str:
-    lines = table.split("\n")
-    hidden = len(lines) - 1 - _MOST_ROWS
-    if hidden <= 0:
-        return table
+    hidden = len(records) - _MOST_ROWS
     half = _MOST_ROWS // 2
-    return "\n".join([*lines[: half + 1], f"… {hidden} more, --json has them …", *lines[-half:]])
+    shown = records if hidden <= 0 else records.iloc[[*range(half), *range(-half, 0)]]
+    lines = text_table([_record(row) for row in frame_rows(shown)], left=["record", "name"]).split(
+        "\n"
+    )
+    if hidden > 0:
+        lines.insert(half + 1, f"… {hidden} more, --json has them …")
+    return "\n".join(lines)
+
+
+def _record(row: dict[str, Any]) -> dict[str, str]:
+    value = f" {row['value']}" if row["value"] is not None else ""
+    shown = {
+        "offset": str(row["offset"]),
+        "record": ("  " if row["in_package"] else "") + row["kind"],
+        "name": (row["name"] or "-") + value,
+        "id": _number(row["section_id"]),
+        "bytes": str(row["bytes"]),
+        "round": _number(row["round"]),
+    }
+    return shown | {kind: _number(row[f"{kind}_pages"]) for kind in _PAGES}
 
 
 def _blocks(blocks: pd.DataFrame) -> str:
