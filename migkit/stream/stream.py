@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from migkit.errors import StreamError
+from migkit.errors import InputError, StreamError, did_you_mean
 from migkit.schema import (
     STREAM_CHANNELS,
     STREAM_DEVICES,
@@ -148,12 +148,15 @@ class Stream:
 
         Raises
         ------
-        KeyError
+        InputError
             If there is no such block.
         """
         import pandas as pd
 
-        found = {b.name: b for b in self.ram_blocks}[block]
+        names = {known.name: known for known in self.ram_blocks}
+        if block not in names:
+            raise InputError.of(f"block {block}", "not in the stream", did_you_mean(block, names))
+        found = names[block]
         if found.bitmap_offset is not None:
             pages = present_pages(self._data, found, self.page_size)
             index = pd.Index(pages, name="page")

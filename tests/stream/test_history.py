@@ -96,3 +96,15 @@ def test_pages_are_not_kept_when_not_asked_for() -> None:
     assert without.rounds.equals(kept.rounds)
     assert without.counters == kept.counters
     assert without.pages.empty
+
+
+def test_a_page_map_by_hand() -> None:
+    stream = read_stream(MADE)
+    pages = stream.page_map("ram")
+    assert pages.index.tolist() == [0, 1, 2, 5, 6]
+    assert pages["times"].tolist() == [1, 1, 3, 1, 1]
+    assert pages["kind"].tolist() == ["normal", "zero", "normal", "xbzrle", "xbzrle"]
+    assert pages["round"].tolist() == [0, 0, 2, 1, 1]
+    assert stream.page_map("rom")["times"].tolist() == [1, 2]
+    with pytest.raises(InputError, match="block rm · not in the stream"):
+        stream.page_map("rm")
