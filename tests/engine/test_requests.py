@@ -84,8 +84,9 @@ def test_a_small_segment_waits_for_the_acknowledgement_of_the_last(run: Run) -> 
     hears without sending again is acknowledged only by the timer, and the one behind it waits.
     """
     slow = {"postcopy_bandwidth": "2MiB/s", "workload": "uniform:500"}
-    held = run(plan(preempt=True, **slow))
-    free = run(plan({"delayed_ack_ns": 0}, preempt=True, **slow))
+    processors_enough = {"urgent_place_ns": 0}
+    held = run(plan(processors_enough, preempt=True, **slow))
+    free = run(plan({"delayed_ack_ns": 0, **processors_enough}, preempt=True, **slow))
     waited = latencies(held) > 20 * MS
     windows = len(held["windows"]["t_ns"])
     assert 5 < waited.sum() <= windows
