@@ -193,7 +193,7 @@ class NotSimulatedError(MigkitError):
     Parameters
     ----------
     capabilities : iterable of str
-        QEMU's names of them.
+        QEMU's names of them; a parameter's with its value.
 
     Examples
     --------
@@ -201,7 +201,7 @@ class NotSimulatedError(MigkitError):
     Traceback (most recent call last):
         ...
     migkit.errors.NotSimulatedError: simulate with multifd · not modelled by this engine: multifd \
-· leave the capability out, or read a capture of it instead
+· leave it out, or read a capture of it instead
     """
 
     def __init__(self, capabilities: Iterable[str]) -> None:
@@ -211,6 +211,6 @@ class NotSimulatedError(MigkitError):
             one_line(
                 f"simulate with {names}",
                 f"not modelled by this engine: {names}",
-                "leave the capability out, or read a capture of it instead",
+                "leave it out, or read a capture of it instead",
             )
         )

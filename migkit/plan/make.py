@@ -51,11 +51,13 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
     Raises
     ------
     NotSimulatedError
-        If the scenario asks for capabilities that the engine does not model.
+        If the scenario asks for capabilities, or a ``mode``, that the engine does not model.
     WorkloadError
         If the workload does not fit the guest.
     """
     missing = scenario.capabilities.not_simulated()
+    if scenario.parameters.mode != "normal":
+        missing += (f"mode {scenario.parameters.mode}",)
     if missing:
         raise NotSimulatedError(missing)
     late: tuple[int, ...] = ()

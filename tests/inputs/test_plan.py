@@ -97,6 +97,13 @@ def test_what_is_not_modelled_is_named():
     assert caught.value.capabilities == ("x-colo",)
 
 
+@pytest.mark.parametrize("mode", ["cpr-reboot", "cpr-transfer"])
+def test_a_mode_that_is_not_modelled_is_named(mode):
+    scenario = Scenario.build(memory="1MiB", parameters={"mode": mode})
+    with pytest.raises(NotSimulatedError, match=f"simulate with mode {mode}"):
+        make_plan(scenario)
+
+
 def test_vcpus_share_the_work():
     alone, shared = (
         make_plan(
