@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from migkit.errors import InputError
-from migkit.host.landing_costs import LandingCosts
-from migkit.host.multifd_costs import MultifdCosts
 from migkit.host.profile import HostProfile
 from migkit.records import check_numbers
 
 __all__ = ["Contention"]
+
+
+def _nested(group: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{group}.{name}" for name in names)
+
 
 SOURCE_COSTS: tuple[str, ...] = (
     "setup_ns",
@@ -33,8 +36,28 @@ SOURCE_COSTS: tuple[str, ...] = (
     "discard_command_ns",
     "package_ns",
     "preempt_channel_ns",
+    *_nested(
+        "multifd",
+        *("open_ns", "open_channel_ns", "wake_ns", "queue_page_ns", "test_page_ns"),
+        *("test_zero_page_ns", "packet_ns", "write_ns", "write_byte_ps", "zero_copy_byte_ps"),
+        "compress_percent",
+    ),
+    *_nested("postcopy", "page_ns", "connect_ns"),
+    *_nested("xbzrle", "first_copy_ns", "copy_ns", "hit_ns"),
+    *_nested("storage", "write_ns", "byte_ps", "scattered_write_ns"),
+    *_nested(
+        "snapshot",
+        *("populate_page_ps", "protect_ns", "protect_page_ps", "resume_ns", "poll_ns", "fault_ns"),
+        *("unprotect_ns", "wake_ns"),
+    ),
+    *_nested("release", "page_ns", "range_ns"),
+    *_nested(
+        "dirty_logging",
+        *("protection_fault_ns", "protect_page_ps", "log_call_ns", "kick_vcpu_ns"),
+        "ring_full_exit_ns",
+    ),
 )
-"""Costs of the host profile that the source's processors pay."""
+"""Costs of the host profile that the source's processors pay; a nested one as ``group.name``."""
 
 DESTINATION_COSTS: tuple[str, ...] = (
     "destination_page_ns",
@@ -46,6 +69,17 @@ DESTINATION_COSTS: tuple[str, ...] = (
     "fault_ns",
     "place_page_ns",
     "vcpu_wake_ns",
+    *_nested("multifd", "destination_page_ns", "first_touch_page_ns", "destination_zero_page_ns"),
+    *_nested(
+        "postcopy",
+        *("place_zero_page_ns", "discard_range_ns", "listen_ns", "request_ns", "account_ns"),
+        "urgent_place_ns",
+    ),
+    *_nested("xbzrle", "record_ns"),
+    *_nested(
+        "landing",
+        *("device_load_ns", "bh_ns", "cpu_sync_ns", "announce_ns", "activate_ns", "start_ns"),
+    ),
 )
 """Costs that the destination's processors pay."""
 
@@ -105,32 +139,19 @@ class Contention:
         """
         if self == Contention():
             return host
-        costs: dict[str, Any] = {}
+        costs: dict[str, dict[str, int]] = {}
         for names, percent in (
             (SOURCE_COSTS, self.source_percent),
             (DESTINATION_COSTS, self.destination_percent),
         ):
-            costs |= {name: getattr(host, name) * percent // 100 for name in names}
-        landing = {
-            name: value * self.destination_percent // 100
-            for name, value in dataclasses.asdict(host.landing).items()
-        }
-        return dataclasses.replace(
-            host,
-            **costs,
-            multifd=self._on_multifd(host.multifd),
-            landing=LandingCosts(**landing),
-        )
-
-    def _on_multifd(self, costs: MultifdCosts) -> MultifdCosts:
-        names = [item.name for item in dataclasses.fields(costs) if item.type == "int"]
-        stretched = {
-            name: getattr(costs, name) * self._percent_of(name) // 100
-            for name in names
-            if name.endswith(("_ns", "_ps")) or name == "compress_percent"
-        }
-        return dataclasses.replace(costs, **stretched)
-
-    def _percent_of(self, name: str) -> int:
-        there = name in DESTINATION_COSTS
-        return self.destination_percent if there else self.source_percent
+            for written in names:
+                group, _, name = written.rpartition(".")
+                value = getattr(getattr(host, group) if group else host, name)
+                costs.setdefault(group, {})[name] = value * percent // 100
+        changed: dict[str, Any] = {}
+        for group, values in costs.items():
+            if group:
+                changed[group] = dataclasses.replace(getattr(host, group), **values)
+            else:
+                changed |= values
+        return dataclasses.replace(host, **changed)
