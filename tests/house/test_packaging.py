@@ -15,7 +15,7 @@ from house.source_tree import PACKAGE, ROOT, files
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-RUN_TIME = {"numpy", "pandas", "matplotlib", "pyarrow", "ipywidgets"}
+RUN_TIME = {"numpy", "pandas", "matplotlib", "pyarrow", "ipywidgets", "qemu.qmp", "zstandard"}
 ONLY_CONDA = {"python", "pip", "c-compiler"}
 BUILD_FILE = (PACKAGE / "_engine" / "meson.build").read_text()
 MODULE_LIST = re.search(r"^modules = \[(.*?)\]", BUILD_FILE, re.DOTALL | re.MULTILINE)

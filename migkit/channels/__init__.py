@@ -1,0 +1,1 @@
+"""Byte channels between two processes, addressed as QEMU addresses them."""

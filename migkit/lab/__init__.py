@@ -1,0 +1,1 @@
+"""Real QEMUs on this machine: found or installed, run in pairs, recorded as captures."""
