@@ -20,12 +20,14 @@ def links(draw: st.DrawFn) -> Link:
     }
     if draw(st.booleans()):
         return Link(**plain)
+    loss = draw(st.sampled_from((0.0, 0.01, 3.0, 50.0)))
     return Link(
         **plain,
         return_latency_ns=draw(st.sampled_from((None, 0, 2_000_000))),
         jitter_ns=draw(st.sampled_from((0, 3, 4_000_000))),
-        loss_percent=draw(st.sampled_from((0.0, 0.01, 3.0, 50.0))),
-        segment_bytes=draw(st.sampled_from((1, 1448, 8948))),
+        loss_percent=loss,
+        # Segments of one byte that get lost make a run of hours.
+        segment_bytes=draw(st.sampled_from((1448, 8948) if loss else (1, 1448, 8948))),
         window_bytes=draw(st.sampled_from((0, 65_536))),
         retransmission_timeout_ns=draw(st.sampled_from((0, 5_000_000))),
         competing_bytes_per_s=draw(st.sampled_from((0, 1_000_000))) if bandwidth else 0,
