@@ -187,6 +187,10 @@ class ReproduceError(MigkitError):
     """A piece of the reproduced evidence could not be made."""
 
 
+class LabError(MigkitError):
+    """No fitting QEMU is at hand, it cannot be installed, or it did not do what it was told."""
+
+
 class NotSimulatedError(MigkitError):
     """The scenario asks for capabilities that the engine does not model.
 

@@ -15,6 +15,7 @@ from migkit.cli import (
     bench,
     calibrate,
     compare,
+    lab,
     options,
     read,
     reproduce,
@@ -23,12 +24,12 @@ from migkit.cli import (
     stream,
     validate,
 )
-from migkit.errors import EngineError, MigkitError, ReproduceError
+from migkit.errors import EngineError, LabError, MigkitError, ReproduceError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 #: Errors of the run; every other error of ours says that the input is wrong.
-_RUN_ERRORS = (EngineError, ReproduceError)
+_RUN_ERRORS = (EngineError, LabError, ReproduceError)
 
 _EPILOG = """\
 exit codes:
@@ -67,6 +68,7 @@ def build_parser() -> options.Parser:
         stream,
         scenarios,
         bench,
+        lab,
     ):
         module.add_parser(commands)
     return parser

@@ -1,1 +1,6 @@
 """Real QEMUs on this machine: found or installed, run in pairs, recorded as captures."""
+
+from migkit.lab.install import install
+from migkit.lab.qemus import Qemu, choose_qemu, find_qemus
+
+__all__ = ["Qemu", "choose_qemu", "find_qemus", "install"]

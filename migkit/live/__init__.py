@@ -1,1 +1,1 @@
-"""One end of a real migration: a destination for a QEMU source, a source for a QEMU destination."""
+"""One end of a real migration: destination of a QEMU source, source of a QEMU destination."""

@@ -1,0 +1,32 @@
+"""Real QEMUs for the tests that need them: skipped with a line where none is found.
+
+Where ``MIGKIT_REQUIRE_LAB=1`` is set, as on the machines that install them, their absence fails.
+"""
+
+import os
+
+import pytest
+
+from migkit.errors import LabError
+from migkit.lab import Qemu, choose_qemu
+
+
+def _qemu(rule: str) -> Qemu:
+    try:
+        return choose_qemu(rule)
+    except LabError as error:
+        if os.environ.get("MIGKIT_REQUIRE_LAB") == "1":
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def qemu_before() -> Qemu:
+    """A QEMU up to 10.0: its ``command`` starts it, see also ``version`` and ``rule``."""
+    return _qemu("before")
+
+
+@pytest.fixture(scope="session")
+def qemu_after() -> Qemu:
+    """A QEMU from 10.1 on."""
+    return _qemu("after")
