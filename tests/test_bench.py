@@ -27,7 +27,7 @@ from migkit.scenario import Scenario
             "memory": "64MiB",
             "bandwidth": "1Gbit/s",
             "downtime_limit": "20ms",
-            "workload": "uniform:1500",
+            "workload": "uniform:1500,pages=5000",
             "workload_lead": "1.2345s",
             "nonzero_percent": 40,
         },

@@ -90,7 +90,8 @@ def _add_guest(parser: argparse.ArgumentParser) -> None:
         "--nonzero-percent",
         type=float,
         metavar="PERCENT",
-        help="share of memory that holds data beside the working set (default: 0)",
+        help="share of memory that holds data beside the working set (default: none; an idle "
+        "guest's memory is all data unless this or pages= is given)",
     )
     group.add_argument(
         "--content",

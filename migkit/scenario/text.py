@@ -89,8 +89,10 @@ class WrittenScenario:
         State of the VM when ``migrate`` is taken.
     memory_shared : bool
         Whether the memory is a file that both sides map (``share=on``).
-    nonzero_percent : float
-        Share of the memory, from its start, that holds data beside the working set, 0..100 %.
+    nonzero_percent : float, optional
+        Share of the memory, from its start, that holds data beside the working set, 0..100 %. An
+        idle workload without ``pages=`` has no working set then. Left out: only the working set
+        holds data, which is all of the memory where the workload names no ``pages=``.
     content : str or Content, optional
         What is in the pages, all of the memory's: ``"zero:30%,random:50%,compressible(3):20%"``
         (`migkit.guest.content_text.CONTENT_FORMS`). Left out: random data, where there is data.
@@ -132,7 +134,7 @@ class WrittenScenario:
     disk_cache: str | int | None = None
     runstate: str = "running"
     memory_shared: bool = False
-    nonzero_percent: float = 0
+    nonzero_percent: float | None = None
     content: str | Content | None = None
     seed: int = 1
     observe_for: str | None = None

@@ -132,6 +132,18 @@ def test_the_working_set_holds_data_and_the_rest_what_is_asked():
     assert full.guest.ram_blocks[0].nonzero == ((0, 4096),)
 
 
+def test_a_share_of_an_idle_guests_memory_holds_data():
+    def nonzero(percent: float | None, workload: str = "idle") -> tuple:
+        built = Scenario.build(memory="16MiB", workload=workload, nonzero_percent=percent)
+        return built.guest.ram_blocks[0].nonzero
+
+    assert nonzero(None) == ((0, 4096),)
+    assert (0, 1024) in nonzero(25)
+    assert (0, 4096) not in nonzero(0)
+    assert (0, 4096) not in nonzero(25)
+    assert (2000, 10) in nonzero(25, "idle:0,pages=10,base=2000")
+
+
 def test_a_seed_in_the_workload_wins():
     assert Scenario.build(workload="uniform:1,seed=9", seed=5).workload.seed == 9
     phases = Scenario.build(workload="phases:uniform:1@1s+uniform:2@1s", seed=5).workload
@@ -194,6 +206,11 @@ def test_observation_ends_also_when_a_migration_never_would():
         ),
         ({"link_bandwidth": "10Gb/s"}, "may mean bits or bytes"),
         ({"nonzero_percent": 101}, "nonzero_percent 101 · allowed 0..100"),
+        (
+            {"nonzero_percent": 30, "workload": "uniform:5"},
+            "nonzero_percent 30 · the uniform workload's working set is all of the memory, and "
+            "holds data · give it pages=, or leave nonzero_percent out",
+        ),
         ({"seed": -1}, "seed -1 · allowed 0.."),
         ({"observe_for": "0s"}, "observe_for_s 0 · allowed over 0 s"),
         ({"qemu_version": "new"}, "QEMU version 'new'"),
