@@ -171,6 +171,10 @@ class StreamError(MigkitError):
         )
 
 
+class ChannelError(MigkitError):
+    """An address is not one, cannot be reached or listened on, or a channel broke."""
+
+
 class StorageError(MigkitError):
     """A stored migration cannot be written, or read back."""
 

@@ -1,0 +1,212 @@
+"""Places where channels come in, as at a migration's destination."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+import warnings
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from migkit.errors import ChannelError
+
+from .address import Address, ExecAddress, FdAddress, FileAddress, InetAddress, UnixAddress
+from .channel import Channel
+from .connecting import of_socket, refuse_tls, spawned
+from .descriptors import open_descriptor, transport_of
+from .sockets import bound, is_loopback
+from .tls import TlsFiles, context_of
+from .transports import DescriptorTransport, SocketTransport, wait_for
+
+__all__ = ["Listener", "listen"]
+
+
+class Listener:
+    """Accepts channels.
+
+    Files, commands and descriptors give one channel; a second `accept` waits to its time limit.
+
+    Parameters
+    ----------
+    address : Address
+        Where.
+    tls : TlsFiles, optional
+        The server's credentials.
+
+    Attributes
+    ----------
+    address : Address
+        With the port that the system chose.
+    """
+
+    def __init__(self, address: Address, tls: TlsFiles | None = None) -> None:
+        self.address = address
+        self._tls = tls
+        self._socket: socket.socket | None = None
+        self._taken = False
+        self._wake, self._waker = os.pipe()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        if isinstance(self.address, (ExecAddress, FileAddress)):
+            refuse_tls(self.address, self._tls)
+            return
+        if self._tls is not None:
+            context_of(self._tls, server=True)  # what is wrong with the files is told at once
+        if isinstance(self.address, FdAddress):
+            return
+        self._socket = bound(self.address)
+        if isinstance(self.address, InetAddress):
+            host, port = self._socket.getsockname()[:2]
+            self.address = replace(self.address, host=host, port=str(port), to=None)
+            if not is_loopback(host):
+                _say_exposed(self.address, self._tls)
+
+    def accept(self, timeout_s: float | None = None) -> Channel:
+        """Wait for the next channel.
+
+        A client whose TLS handshake fails is warned of, and the next one waited for, as in QEMU.
+
+        Parameters
+        ----------
+        timeout_s : float or None
+            For how long; for ever if left out, or until `close` in another thread.
+
+        Returns
+        -------
+        Channel
+            Blocking.
+
+        Raises
+        ------
+        ChannelError
+            If none came, or the listener was closed.
+        """
+        if self._socket is None and not self._taken:
+            self._taken = True
+            return self._only(timeout_s)
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = None if end is None else end - time.monotonic()
+            listening = [] if self._socket is None else [self._socket.fileno()]
+            if -1 not in listening and not wait_for([*listening, self._wake], left):
+                raise ChannelError.of(
+                    f"listen on {self.address}", f"nobody came in {timeout_s} s", "wait longer"
+                )
+            if self._socket is None or wait_for([self._wake], 0.0):
+                raise ChannelError.of(f"listen on {self.address}", "it was closed", "listen again")
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                made, peer = self._socket.accept()
+                channel = self._upgraded(made, peer)
+                if channel is not None:
+                    return channel
+
+    def _upgraded(self, made: socket.socket, peer: object) -> Channel | None:
+        made.setblocking(True)
+        name = str(self.address)
+        if isinstance(self.address, InetAddress) and isinstance(peer, tuple):
+            name = f"tcp:{peer[0]}:{peer[1]}"
+            if self.address.keep_alive:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        try:
+            return of_socket(SocketTransport(made), name, self._tls, None, server=True)
+        except ChannelError as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=3)
+            return None
+
+    def _only(self, timeout_s: float | None) -> Channel:
+        """Return the one channel of what can give no second one."""
+        if isinstance(self.address, ExecAddress):
+            return spawned(self.address)
+        if isinstance(self.address, FileAddress):
+            return _read(self.address)
+        assert isinstance(self.address, FdAddress)
+        transport = transport_of(open_descriptor(self.address, timeout_s))
+        if isinstance(transport, DescriptorTransport):
+            refuse_tls(self.address, self._tls)
+            return Channel(transport, str(self.address))
+        return of_socket(transport, str(self.address), self._tls, timeout_s, server=True)
+
+    def close(self) -> None:
+        """Accept no more; an `accept` that waits in another thread ends."""
+        if self._waker < 0:
+            return
+        os.write(self._waker, b"\0")
+        made, self._socket = self._socket, None
+        if made is not None:
+            made.close()
+            if isinstance(self.address, UnixAddress) and not self.address.path.startswith("\0"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.address.path)
+        os.close(self._waker)
+        self._waker = -1
+
+    def __enter__(self) -> Self:
+        """Begin a with-statement."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __del__(self) -> None:
+        """Let go of the descriptor that `close` leaves for an `accept` that still waits."""
+        self.close()
+        os.close(self._wake)
+
+
+def listen(address: Address, tls: TlsFiles | None = None) -> Listener:
+    """Wait for channels as a migration's destination does.
+
+    Parameters
+    ----------
+    address : Address
+        TCP without a host is loopback; any other that others can reach is warned of.
+    tls : TlsFiles, optional
+        The server's credentials; sockets only.
+
+    Returns
+    -------
+    Listener
+        To be closed, or used in a with-statement.
+
+    Raises
+    ------
+    ChannelError
+        If the place is taken or not allowed.
+    """
+    return Listener(address, tls)
+
+
+def _read(address: FileAddress) -> Channel:
+    try:
+        made = os.open(address.filename, os.O_RDONLY | os.O_CLOEXEC)
+        os.lseek(made, address.offset, os.SEEK_SET)
+    except OSError as error:
+        raise ChannelError.of(
+            f"read {address}", error.strerror or str(error), "give a file that is there"
+        ) from None
+    return Channel(DescriptorTransport(made, None), str(address))
+
+
+def _say_exposed(address: InetAddress, tls: TlsFiles | None) -> None:
+    known = tls is not None and tls.verify_peer
+    who = "whoever has a certificate of its authority" if known else "anyone who reaches it"
+    warnings.warn(
+        f"listening on {address} · not only this machine: {who} may connect · "
+        "use tcp:127.0.0.1 unless that is meant",
+        RuntimeWarning,
+        stacklevel=4,
+    )

@@ -1,0 +1,138 @@
+"""TLS with QEMU's files: both ends checked, by the host's name and by the client's."""
+
+import shutil
+import ssl
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from channels.test_transports import BULK, talk
+from migkit.channels import Channel, InetAddress, TlsFiles, connect, listen, parse_address
+from migkit.errors import ChannelError
+
+FILES = Path(__file__).parent / "certificates"
+SOURCE = "O=migkit tests,CN=source"
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as made:
+        yield made
+
+
+def pair(
+    pool: ThreadPoolExecutor, server: TlsFiles, client: TlsFiles, host: str = "127.0.0.1"
+) -> tuple[Channel, Channel]:
+    with listen(parse_address("tcp:127.0.0.1:0"), server) as listener:
+        accepting = pool.submit(listener.accept, 1.0)
+        assert isinstance(listener.address, InetAddress)
+        try:
+            made = connect(InetAddress(host, listener.address.port, ipv4=True), client)
+        except ChannelError:
+            accepting.exception(5)
+            raise
+        return made, accepting.result(5)
+
+
+def test_both_ends_are_checked(pool: ThreadPoolExecutor) -> None:
+    files = TlsFiles(FILES, authz=("CN=someone,O=else", SOURCE))
+    one, other = pair(pool, files, TlsFiles(FILES))
+    with one, other:
+        talk(one, other, pool)
+
+
+def test_a_thread_reads_while_another_writes(pool: ThreadPoolExecutor) -> None:
+    one, other = pair(pool, TlsFiles(FILES), TlsFiles(FILES), "localhost")
+    with one, other:
+        reading = pool.submit(one.read, 4)
+        time.sleep(0.05)
+        writing = pool.submit(one.write, BULK)
+        assert other.read(len(BULK)) == BULK
+        writing.result(5)
+        other.write(b"pong")
+        assert reading.result(5) == b"pong"
+        reading = pool.submit(one.read_some)
+        one.shutdown()
+        assert reading.result(5) == b""
+
+
+def test_a_server_of_another_name_is_refused(pool: ThreadPoolExecutor) -> None:
+    with (
+        pytest.warns(RuntimeWarning, match="TLS handshake with tcp:127"),
+        pytest.raises(ChannelError, match=r"(?i)host ?name mismatch|not valid for"),
+    ):
+        pair(pool, TlsFiles(FILES), TlsFiles(FILES, hostname="other.example"))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_client_of_another_name_is_refused(pool: ThreadPoolExecutor) -> None:
+    files = TlsFiles(FILES, authz=("CN=root",))
+    with listen(parse_address("tcp:127.0.0.1:0"), files) as listener:
+        asking = pool.submit(connect, listener.address, TlsFiles(FILES))
+        with pytest.raises(ChannelError, match="nobody came"):
+            listener.accept(0.5)
+        with asking.result(5) as refused, pytest.raises(ChannelError):
+            refused.read(1)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_client_without_a_certificate_is_refused(
+    pool: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    shutil.copy(FILES / "ca-cert.pem", tmp_path)
+    with listen(parse_address("tcp:127.0.0.1:0"), TlsFiles(FILES)) as listener:
+        asking = pool.submit(connect, listener.address, TlsFiles(tmp_path))
+        with pytest.raises(ChannelError, match="nobody came"):
+            listener.accept(0.5)
+        with asking.result(5) as refused, pytest.raises(ChannelError):
+            refused.read(1)
+    one, other = pair(pool, TlsFiles(FILES, verify_peer=False), TlsFiles(tmp_path))
+    with one, other:
+        one.write(b"let in")
+        assert other.read(6) == b"let in"
+
+
+def test_a_peer_that_says_nothing_does_not_hold_the_listener(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("migkit.channels.connecting.HANDSHAKE_S", 0.1)
+    with (
+        listen(parse_address("tcp:127.0.0.1:0"), TlsFiles(FILES)) as listener,
+        connect(listener.address),
+    ):
+        asking = pool.submit(connect, listener.address, TlsFiles(FILES))
+        with pytest.warns(RuntimeWarning, match="timed out"):
+            other = listener.accept(5)
+        with other, asking.result(5) as one:
+            one.write(b"next")
+            assert other.read(4) == b"next"
+
+
+def test_files_that_are_missing_or_wrong_are_named(tmp_path: Path) -> None:
+    address = parse_address("tcp:127.0.0.1:0")
+    with pytest.raises(ChannelError, match=r"no server-cert\.pem"):
+        listen(address, TlsFiles(tmp_path))
+    with pytest.raises(ChannelError, match="no such directory"):
+        TlsFiles(tmp_path / "nowhere")
+    for name in ("ca-cert.pem", "server-cert.pem", "server-key.pem"):
+        (tmp_path / name).write_text("no certificate")
+    with pytest.raises(ChannelError, match="as QEMU's tls-creds do"):
+        listen(address, TlsFiles(tmp_path))
+    with pytest.raises(ChannelError, match="only sockets have it"):
+        connect(parse_address("exec:cat"), TlsFiles(FILES))
+
+
+def test_keys_need_a_python_that_has_them(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    (tmp_path / "keys.psk").write_text("qemu:0123456789abcdef0123456789abcdef\n")
+    files = TlsFiles(tmp_path)
+    assert files.kind == "psk"
+    if not getattr(ssl, "HAS_PSK", False):
+        with pytest.raises(ChannelError, match=r"Python 3\.13"):
+            listen(parse_address("tcp:127.0.0.1:0"), files)
+        return
+    one, other = pair(pool, files, files)
+    with one, other:
+        talk(one, other, pool)
