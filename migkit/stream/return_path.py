@@ -41,13 +41,15 @@ class Message(NamedTuple):
     length: int | None = None
 
 
-def read_return_path(data: Buffer) -> Iterator[Message]:
+def read_return_path(data: Buffer, block: str | None = None) -> Iterator[Message]:
     """Read what a destination sent.
 
     Parameters
     ----------
     data : bytes, bytearray or mmap
-        All of it.
+        All of it, or whole messages of it.
+    block : str, optional
+        The RAM block of the last request before.
 
     Yields
     ------
@@ -60,7 +62,6 @@ def read_return_path(data: Buffer) -> Iterator[Message]:
         At a message that is not known or has another length than it must.
     """
     cursor = Cursor(data)
-    block: str | None = None
     while cursor.left:
         start = cursor.at
         cursor.record = "return path message"

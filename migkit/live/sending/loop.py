@@ -1,0 +1,154 @@
+"""The migration thread of the source: setup, passes, and the decision of each.
+
+Source: migration/migration.c (migration_thread, migration_iteration_run, migration_detect_error).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from migkit._engine import decisions
+from migkit.channels import Channel
+from migkit.errors import MigkitError
+from migkit.schema import DECISIONS, STATES
+from migkit.stream import writer
+
+from . import ram
+from .outgoing import RUNNING_STATES, Outgoing
+from .recovery import recover
+from .switchover import complete_postcopy, complete_precopy, start_postcopy
+
+__all__ = ["run"]
+
+_ACK_POLL_S = 0.001
+
+
+def run(m: Outgoing, reconnect: Callable[[], Channel] | None) -> None:
+    """Migrate; the state at the end tells how it went, `Outgoing.error` why it failed.
+
+    Parameters
+    ----------
+    m : Outgoing
+        Connected, nothing sent yet.
+    reconnect : callable or None
+        Opens a channel for the recovery after a cut in postcopy; None leaves it paused.
+    """
+    _guarded(m, _set_up, _passes)
+    while m.state == "postcopy-paused" and reconnect is not None:
+        try:
+            recover(m, reconnect)
+        except MigkitError as error:
+            _note(m, error)
+            break
+        m.error = None
+        _guarded(m, _passes)
+    m.trail.add("migration_thread_after_loop")
+
+
+def _guarded(m: Outgoing, *steps: Callable[[Outgoing], object]) -> None:
+    """Do the steps; an error turns the migration into the state that QEMU goes into."""
+    try:
+        for step in steps:
+            step(m)
+    except MigkitError as error:
+        _note(m, error)
+        _break(m)
+
+
+def _note(m: Outgoing, error: MigkitError) -> None:
+    m.error = error
+    m.trail.add("migrate_error", error=str(error))
+
+
+def _break(m: Outgoing) -> None:
+    """Go into the state that QEMU goes into when its channel broke."""
+    code = decisions.state_after_channel_error(STATES.index(m.state), m.in_completion)
+    m.turn(STATES[code])
+
+
+def _set_up(m: Outgoing) -> None:
+    m.turn("setup")
+    if m.multifd is not None:
+        m.multifd.start()
+    m.trail.add("savevm_state_header")
+    m.file.put(writer.header(m.image.configuration))
+    if m.replies is not None:
+        m.replies.start()
+        m.file.command("OPEN_RETURN_PATH")
+        m.file.ping(1)
+    if "postcopy-ram" in m.capabilities:
+        size = m.image.page_size
+        sizes = 0
+        for block in m.image.blocks:
+            sizes |= block.page_bytes or size
+        m.file.commands([writer.advise(sizes, size)])
+    m.trail.add("savevm_state_setup")
+    m.guest.start()
+    ram.setup(m)
+    m.turn("active")
+    m.counted.setup_ms = m.trail.now_ns() // 1_000_000
+    m.trail.add("migration_thread_setup_complete")
+
+
+def _passes(m: Outgoing) -> None:
+    while m.state in RUNNING_STATES:
+        m.check()
+        if not m.limiter.exceeded() and not _pass(m):
+            continue
+        if m.progress is not None:
+            m.progress(m.counted)
+        if m.state in RUNNING_STATES:
+            m.limiter.limit()
+
+
+def _pass(m: Outgoing) -> bool:
+    """Decide and do one pass; False when the loop goes on at once, as after postcopy's start."""
+    pending, must = _pending(m, "migrate_pending_estimate")
+    if m.state == "postcopy-device" and m.replies is not None:
+        if decisions.postcopy_device_over(m.replies.package_loaded.is_set(), pending):
+            m.replies.await_that(m.replies.package_loaded, "PONG of the package", m.timeout_s)
+            m.turn("postcopy-active")
+    if _exact_wanted(m, pending):
+        if not m.in_postcopy:
+            ram.sync(m)
+        pending, must = _pending(m, "migrate_pending_exact")
+    allowed = decisions.can_switchover(
+        "switchover-ack" in m.capabilities,
+        m.guest.running,
+        m.replies is not None and m.replies.acknowledged.is_set(),
+    )
+    rule = decisions.completion_after if m.rule == "after" else decisions.completion_before
+    asked = m.start_postcopy()
+    code = rule(m.in_postcopy, pending, must, m.limiter.threshold, allowed, asked)
+    return _do(m, DECISIONS[code], pending, allowed=allowed)
+
+
+def _do(m: Outgoing, decision: str, pending: int, *, allowed: bool) -> bool:
+    if decision == "postcopy_start":
+        start_postcopy(m)
+        return False
+    if decision == "complete":
+        m.trail.add("migration_thread_low_pending", pending=pending)
+        if m.in_postcopy:
+            complete_postcopy(m)
+        else:
+            complete_precopy(m)
+        return True
+    ram.iterate(m)
+    if not allowed and m.replies is not None:
+        m.replies.acknowledged.wait(_ACK_POLL_S)
+    return True
+
+
+def _exact_wanted(m: Outgoing, pending: int) -> bool:
+    if m.rule == "after":
+        return decisions.exact_wanted_after(m.in_postcopy, pending, m.limiter.threshold)
+    return decisions.exact_wanted_before(pending, m.limiter.threshold)
+
+
+def _pending(m: Outgoing, event: str) -> tuple[int, int]:
+    """Return the bytes pending, and those of them that have to go before the switchover."""
+    pending = m.pending_bytes
+    later = pending if "postcopy-ram" in m.capabilities else 0
+    m.trail.add(event, size=pending, pre=pending - later, post=later)
+    return pending, pending - later

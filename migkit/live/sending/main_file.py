@@ -1,0 +1,86 @@
+"""The main stream as QEMU's file: bytes wait until a flush, and count when the system has them.
+
+Source: migration/qemu-file.c (qemu_fflush, qemu_put_buffer_async), migration/savevm.c
+(qemu_savevm_command_send).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migkit.channels import Channel
+from migkit.stream import writer
+from migkit.stream.writing_pages import PageWriter
+
+from .counted import Counted
+from .trail import Trail
+
+__all__ = ["MainFile"]
+
+
+class MainFile:
+    """Writes to the main channel.
+
+    Parameters
+    ----------
+    channel : Channel
+        Where to.
+    counted : Counted
+        Told of bytes that are written.
+    trail : Trail
+        Told of commands.
+    page_size : int
+        Bytes of a target page.
+    """
+
+    def __init__(self, channel: Channel, counted: Counted, trail: Trail, page_size: int) -> None:
+        self.channel = channel
+        self.pages = PageWriter(page_size)
+        self._counted = counted
+        self._trail = trail
+        self._waiting: list[bytes | memoryview] = []
+
+    def put(self, *parts: bytes | memoryview) -> None:
+        """Let bytes wait for the next flush."""
+        self._waiting += parts
+
+    def put_all(self, parts: Sequence[bytes | memoryview]) -> int:
+        """Let many parts wait; return how many bytes they have."""
+        self._waiting += parts
+        return sum(map(len, parts))
+
+    def flush(self) -> None:
+        """Write what waits.
+
+        Raises
+        ------
+        ChannelError
+            If the destination does not take it.
+        """
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self.channel.writev(waiting)
+            self._counted.file_bytes += sum(map(len, waiting))
+
+    def command(self, name: str, payload: bytes = b"") -> None:
+        """Write a command at once."""
+        self.commands([writer.command(name, payload)])
+
+    def ping(self, value: int) -> None:
+        """Write a PING at once."""
+        self._trail.add("savevm_send_ping", value=value)
+        self.commands([writer.ping(value)])
+
+    def commands(self, records: Sequence[bytes]) -> None:
+        """Write whole records of commands at once."""
+        for record in records:
+            number, length = record[2], int.from_bytes(record[3:5], "big")
+            self._trail.add("savevm_command_send", command=number, len=length)
+        self.put(*records)
+        self.flush()
+
+    def turn_to(self, channel: Channel) -> None:
+        """Go on with another channel: so it is after a recovery. What waits is lost."""
+        self.channel = channel
+        self._waiting = []
+        self.pages.forget_block()

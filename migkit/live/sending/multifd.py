@@ -1,0 +1,184 @@
+"""Multifd channels of the source: a thread for each writes packets of up to 128 pages.
+
+Source: migration/multifd.c (multifd_send, multifd_send_thread, multifd_send_sync_main),
+migration/multifd-nocomp.c (multifd_queue_page, multifd_ram_flush_and_sync).
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from migkit.channels import Channel
+from migkit.errors import MigkitError
+from migkit.parameters import MigrationParameters
+from migkit.stream.writing_packets import PacketWriter, hello
+
+from .counted import Counted
+from .guest_image import GuestImage
+from .trail import Trail
+
+__all__ = ["Multifd"]
+
+Pages = npt.NDArray[np.int64]
+_Job = tuple[int, Pages] | str
+_NONE: Pages = np.empty(0, np.int64)
+
+
+class Multifd:
+    """Sends pages through several channels at once.
+
+    Parameters
+    ----------
+    channels : sequence of Channel
+        Connected, nothing written yet.
+    image : GuestImage
+        Whose pages they are.
+    parameters : MigrationParameters
+        How packets are compressed.
+    counted : Counted
+        Told of bytes and pages.
+    trail : Trail
+        Told of syncs.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        image: GuestImage,
+        parameters: MigrationParameters,
+        counted: Counted,
+        trail: Trail,
+    ) -> None:
+        method = parameters.multifd_compression
+        levels = {"zlib": parameters.multifd_zlib_level, "zstd": parameters.multifd_zstd_level}
+        self._image, self._counted, self._trail = image, counted, trail
+        self._numbers = itertools.count()
+        self._counting = threading.Lock()
+        self._block, self._batch = 0, _NONE
+        self._turn = 0
+        self._error: MigkitError | None = None
+        self._channels = list(channels)
+        writers = [PacketWriter(image.page_size, method, levels.get(method, 1)) for _ in channels]
+        self._jobs: list[queue.Queue[_Job]] = [queue.Queue(1) for _ in channels]
+        self._threads = [
+            threading.Thread(target=self._run, args=entry, name=f"mig/src/send_{number}")
+            for number, entry in enumerate(zip(channels, writers, self._jobs, strict=True))
+        ]
+        self._most = writers[0].pages
+
+    def start(self) -> None:
+        """Greet on every channel and let the threads begin."""
+        for number, channel in enumerate(self._channels):
+            self._write(channel, [hello(number)])
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    def check(self) -> None:
+        """Raise what a channel's thread met."""
+        if self._error is not None:
+            raise self._error
+
+    def give(self, block: int, pages: Pages) -> None:
+        """Let pages of a block wait until a packet of them is full.
+
+        Parameters
+        ----------
+        block : int
+            Number of the RAM block.
+        pages : array of int64
+            Pages within it.
+        """
+        if block != self._block:
+            self._send_batch()
+            self._block = block
+        self._batch = np.concatenate([self._batch, pages])
+        while len(self._batch) > self._most:
+            self._hand_over((self._block, self._batch[: self._most]))
+            self._batch = self._batch[self._most :]
+
+    def flush_and_sync(self) -> None:
+        """Send what waits and a SYNC on every channel, and wait until they are written."""
+        self._send_batch()
+        for jobs in self._jobs:
+            jobs.put("sync")
+        for jobs in self._jobs:
+            jobs.join()
+        self._trail.add("multifd_send_sync_main", packet_num=self._last())
+        self.check()
+
+    def close(self) -> None:
+        """End the threads and the channels."""
+        for jobs in self._jobs:
+            jobs.put("end")
+        for thread, channel in zip(self._threads, self._channels, strict=True):
+            if thread.is_alive():
+                thread.join(10)
+            channel.close()
+
+    def shutdown(self) -> None:
+        """Break the channels, so that no thread waits for the destination any more."""
+        for channel in self._channels:
+            channel.shutdown()
+
+    def _last(self) -> int:
+        number = next(self._numbers)
+        self._numbers = itertools.count(number)
+        return number
+
+    def _send_batch(self) -> None:
+        if len(self._batch):
+            self._hand_over((self._block, self._batch))
+            self._batch = _NONE
+
+    def _hand_over(self, job: _Job) -> None:
+        """Give a packet to the next channel that has none, in turn; wait where all have."""
+        count = len(self._jobs)
+        free = (self._turn + step for step in range(count))
+        for number in free:
+            try:
+                self._jobs[number % count].put_nowait(job)
+            except queue.Full:
+                continue
+            self._turn = number + 1
+            return self.check()
+        self._jobs[self._turn % count].put(job)
+        self._turn += 1
+        return self.check()
+
+    def _run(self, channel: Channel, packets: PacketWriter, jobs: queue.Queue[_Job]) -> None:
+        while (job := jobs.get()) != "end":
+            try:
+                if self._error is None:
+                    self._do(channel, packets, job)
+            except MigkitError as error:
+                self._error = error
+            finally:
+                jobs.task_done()
+
+    def _do(self, channel: Channel, packets: PacketWriter, job: _Job) -> None:
+        number = next(self._numbers)
+        if isinstance(job, str):
+            self._write(channel, [packets.sync(number)])
+            return
+        block = self._image.blocks[job[0]]
+        pages = job[1]
+        zero = self._image.zero[block.first_page + pages]
+        ordered = np.concatenate([pages[~zero], pages[zero]])
+        normal = int((~zero).sum())
+        with self._counting:
+            self._counted.normal_pages += normal
+            self._counted.zero_pages += len(pages) - normal
+        view = self._image.view(block)
+        self._write(channel, packets.packet(number, block.name, ordered, normal, view))
+
+    def _write(self, channel: Channel, parts: Sequence[bytes | memoryview]) -> None:
+        channel.writev(parts)
+        with self._counting:
+            self._counted.multifd_bytes += sum(map(len, parts))

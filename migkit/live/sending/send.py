@@ -1,0 +1,261 @@
+"""Send a saved guest to a destination that is there: the way in."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from migkit.channels import (
+    Address,
+    Channel,
+    ExecAddress,
+    FileAddress,
+    TlsFiles,
+    connect,
+    parse_address,
+)
+from migkit.errors import ChannelError, InputError, did_you_mean
+from migkit.parameters import MigrationParameters
+from migkit.parameters.capabilities import Capabilities
+from migkit.workloads import Workload
+from migkit.workloads.text import parse_workload
+
+from .counted import Counted
+from .dirty_pages import DirtyPages
+from .guest_image import GuestImage, read_image
+from .guest_writes import GuestWrites
+from .limiter import Limiter
+from .loop import run
+from .main_file import MainFile
+from .multifd import Multifd
+from .outgoing import Outgoing
+from .ram import multifd_sync, serve_urgent
+from .replies import Replies
+from .sent import Sent, sent_of
+from .trail import Trail
+
+__all__ = ["SENDABLE", "send"]
+
+SENDABLE: tuple[str, ...] = (
+    "events",
+    "multifd",
+    "postcopy-preempt",
+    "postcopy-ram",
+    "return-path",
+    "switchover-ack",
+)
+"""The capabilities of QEMU that a source here has."""
+
+RULES = ("before", "after")
+_VERSIONS = {"before": "10.0.13", "after": "10.2.2"}
+
+
+def send(
+    source: str | os.PathLike[str],
+    uri: str | Mapping[str, Any] | list[Any],
+    *,
+    rule: str = "after",
+    parameters: MigrationParameters | Mapping[str, object] | None = None,
+    capabilities: Iterable[str] | None = None,
+    workload: Workload | str | None = None,
+    postcopy_at_s: float | None = None,
+    recover: str | None = None,
+    tls: TlsFiles | None = None,
+    timeout_s: float = 30.0,
+    progress: Callable[[Counted], object] | None = None,
+) -> Sent:
+    """Migrate a saved guest to a QEMU that waits with ``-incoming``, or to migkit.
+
+    The loop is QEMU's: setup, passes in windows of 100 ms under the rate limit, syncs, the
+    threshold and the completion rule, all decided by the functions of the engine. The guest's
+    contents stay as they were saved, so it runs on at the destination where it stood.
+
+    Parameters
+    ----------
+    source : path
+        The file that ``migrate file:`` of a precopy migration wrote (mapped-ram too), or the
+        folder of ``migkit receive --save``.
+    uri : str, mapping or list
+        QEMU's address of the destination: ``tcp:127.0.0.1:4444``, ``unix:/path``, or its JSON
+        form.
+    rule : {"before", "after"}
+        QEMU's completion rule: up to 10.0, or from 10.1 on.
+    parameters : MigrationParameters or mapping, optional
+        By QEMU's names: ``{"max-bandwidth": 67108864, "downtime-limit": 50}``.
+    capabilities : iterable of str, optional
+        Of `SENDABLE`. Left out, the return path is open where the transport has one.
+    workload : Workload or str, optional
+        What dirties the first RAM block while it is sent, in real time: ``uniform:2000``. The
+        same seed chooses the same pages.
+    postcopy_at_s : float, optional
+        When ``migrate-start-postcopy`` is given, seconds after the start; turns postcopy-ram on.
+    recover : str, optional
+        Where the destination waits after a cut in postcopy (its ``migrate-recover``).
+    tls : TlsFiles, optional
+        Credentials for every channel.
+    timeout_s : float
+        For how long an answer of the destination is waited for, seconds.
+    progress : callable, optional
+        Gets the counters after each pass.
+
+    Returns
+    -------
+    Sent
+        Frames and summary of the migration as the source saw it, and the requests it served. A
+        migration that failed is told by its `outcome` and `error`.
+
+    Raises
+    ------
+    InputError
+        If a value is not valid.
+    StreamError
+        If the source is no saved guest.
+    ChannelError
+        If nobody waits at the address.
+    """
+    address = parse_address(uri)
+    wanted = _capabilities(address, capabilities, postcopy=postcopy_at_s is not None)
+    values = _parameters(parameters)
+    if rule not in RULES:
+        raise InputError.of(
+            f"rule {rule!r}", f"allowed {' or '.join(RULES)}", did_you_mean(rule, RULES)
+        )
+    wanted.check(values, _VERSIONS[rule])
+    again = parse_address(recover) if recover is not None else None
+    guest = parse_workload(workload) if isinstance(workload, str) else workload
+    image = _without_file_layout(read_image(source))
+    writes = GuestWrites(guest, image.blocks[0].used_length // image.page_size)
+
+    def more(where: Address = address) -> Channel:
+        return connect(where, tls)
+
+    m = _connected(image, values, wanted, rule, writes, more, timeout_s)
+    m.progress = progress
+    if postcopy_at_s is not None:
+        m.start_postcopy = lambda: m.trail.now_ns() >= postcopy_at_s * 1e9
+    try:
+        run(m, None if again is None else lambda: more(again))
+    finally:
+        _let_go(m, timeout_s, keeps=isinstance(address, (FileAddress, ExecAddress)))
+    facts = {
+        "uri": str(address),
+        "rule": rule,
+        "parameters": values.to_qmp(changed_only=True),
+        "capabilities": list(wanted),
+    }
+    return sent_of(m, image.name, **facts)
+
+
+def _capabilities(
+    address: Address, capabilities: Iterable[str] | None, *, postcopy: bool
+) -> Capabilities:
+    one_way = isinstance(address, (FileAddress, ExecAddress))
+    default = () if one_way else ("return-path",)
+    names = set(Capabilities(default if capabilities is None else capabilities))
+    if postcopy:
+        names |= {"postcopy-ram"}
+    for name in sorted(names.difference(SENDABLE)):
+        raise InputError.of(
+            f"send with {name}", f"allowed {', '.join(SENDABLE)}", f"leave {name} out"
+        )
+    if one_way and names & {"postcopy-ram", "return-path", "multifd"}:
+        raise InputError.of(
+            f"send to {address} with {', '.join(sorted(names))}",
+            "it has no way back and one channel",
+            "send to a socket, tcp: or unix:",
+        )
+    return Capabilities(names)
+
+
+def _parameters(
+    given: MigrationParameters | Mapping[str, object] | None,
+) -> MigrationParameters:
+    if isinstance(given, MigrationParameters):
+        return given
+    return MigrationParameters.from_qmp(given or {})
+
+
+def _without_file_layout(image: GuestImage) -> GuestImage:
+    """Drop what only the file had: a stream on a socket has no mapped-ram."""
+    configuration = image.configuration
+    names = tuple(n for n in configuration.capabilities if n != "mapped-ram")
+    if "x-ignore-shared" in names:
+        raise InputError.of(
+            f"guest {image.name}",
+            "it was saved with x-ignore-shared, so its memory is not in it",
+            "save it without that capability",
+        )
+    configuration = dataclasses.replace(configuration, capabilities=names)
+    return dataclasses.replace(image, configuration=configuration)
+
+
+def _connected(
+    image: GuestImage,
+    parameters: MigrationParameters,
+    capabilities: Capabilities,
+    rule: str,
+    guest: GuestWrites,
+    more: Callable[[], Channel],
+    timeout_s: float,
+) -> Outgoing:
+    """Open the channels and put together what the migration works on."""
+    trail, counted = Trail(), Counted()
+    channel = more()
+    replies = multifd = None
+    if capabilities & {"return-path", "postcopy-ram"}:
+        bits = max(-(-b.used_length // image.page_size // 64) * 8 for b in image.blocks)
+        replies = Replies(channel, trail, most_bitmap_bytes=bits)
+    if "multifd" in capabilities:
+        channels = [more() for _ in range(parameters.multifd_channels)]
+        multifd = Multifd(channels, image, parameters, counted, trail)
+    m = Outgoing(
+        image=image,
+        parameters=parameters,
+        capabilities=capabilities,
+        rule=rule,
+        connect=more,
+        file=MainFile(channel, counted, trail, image.page_size),
+        counted=counted,
+        trail=trail,
+        limiter=Limiter(parameters, counted, trail),
+        guest=guest,
+        dirty=DirtyPages(image.blocks, image.pages),
+        replies=replies,
+        multifd=multifd,
+        timeout_s=timeout_s,
+        start_postcopy=lambda: False,
+    )
+    m.dirty.at_end = lambda: multifd_sync(m)
+    if replies is not None and "postcopy-preempt" in capabilities:
+        replies.urgent = lambda request: serve_urgent(m, request)
+    return m
+
+
+def _let_go(m: Outgoing, timeout_s: float, *, keeps: bool) -> None:
+    """Close every channel; without a return path, the destination may still be reading."""
+    whole = m.state == "completed"
+    channel = m.file.channel
+    if m.multifd is not None:
+        if not whole:
+            m.multifd.shutdown()
+        m.multifd.close()
+    if whole and m.replies is None and not keeps:
+        _drain(channel, timeout_s)
+    for open_one in (m.urgent, channel):
+        if open_one is not None:
+            if not whole:
+                open_one.shutdown()
+            open_one.close()
+
+
+def _drain(channel: Channel, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    try:
+        channel.shut_write()
+        while channel.ready(max(0.0, deadline - time.monotonic())) and channel.read_some():
+            pass
+    except ChannelError:
+        return
