@@ -116,37 +116,67 @@ def send(
     ChannelError
         If nobody waits at the address.
     """
-    address = parse_address(uri)
-    wanted = _capabilities(address, capabilities, postcopy=postcopy_at_s is not None)
-    values = _parameters(parameters)
-    if rule not in RULES:
-        raise InputError.of(
-            f"rule {rule!r}", f"allowed {' or '.join(RULES)}", did_you_mean(rule, RULES)
-        )
-    wanted.check(values, _VERSIONS[rule])
+    asked = _asked(uri, capabilities, parameters, rule, postcopy=postcopy_at_s is not None)
     again = parse_address(recover) if recover is not None else None
     guest = parse_workload(workload) if isinstance(workload, str) else workload
     image = _without_file_layout(read_image(source))
     writes = GuestWrites(guest, image.blocks[0].used_length // image.page_size)
 
-    def more(where: Address = address) -> Channel:
+    def more(where: Address = asked.address) -> Channel:
         return connect(where, tls)
 
-    m = _connected(image, values, wanted, rule, writes, more, timeout_s)
+    m = _connected(image, asked, writes, more, timeout_s)
     m.progress = progress
     if postcopy_at_s is not None:
         m.start_postcopy = lambda: m.trail.now_ns() >= postcopy_at_s * 1e9
     try:
         run(m, None if again is None else lambda: more(again))
     finally:
-        _let_go(m, timeout_s, keeps=isinstance(address, (FileAddress, ExecAddress)))
-    facts = {
-        "uri": str(address),
-        "rule": rule,
-        "parameters": values.to_qmp(changed_only=True),
-        "capabilities": list(wanted),
-    }
-    return sent_of(m, image.name, **facts)
+        _let_go(m, timeout_s, keeps=asked.one_way)
+    return sent_of(m, image.name, **asked.facts())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """Where to and how, checked."""
+
+    address: Address
+    capabilities: Capabilities
+    parameters: MigrationParameters
+    rule: str
+
+    @property
+    def one_way(self) -> bool:
+        """Whether the transport has no way back and only one channel."""
+        return isinstance(self.address, (FileAddress, ExecAddress))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what belongs into the provenance."""
+        return {
+            "uri": str(self.address),
+            "rule": self.rule,
+            "parameters": self.parameters.to_qmp(changed_only=True),
+            "capabilities": list(self.capabilities),
+        }
+
+
+def _asked(
+    uri: str | Mapping[str, Any] | list[Any],
+    capabilities: Iterable[str] | None,
+    parameters: MigrationParameters | Mapping[str, object] | None,
+    rule: str,
+    *,
+    postcopy: bool,
+) -> _Asked:
+    if rule not in RULES:
+        raise InputError.of(
+            f"rule {rule!r}", f"allowed {' or '.join(RULES)}", did_you_mean(rule, RULES)
+        )
+    address = parse_address(uri)
+    wanted = _capabilities(address, capabilities, postcopy=postcopy)
+    values = _parameters(parameters)
+    wanted.check(values, _VERSIONS[rule])
+    return _Asked(address, wanted, values, rule)
 
 
 def _capabilities(
@@ -194,15 +224,14 @@ def _without_file_layout(image: GuestImage) -> GuestImage:
 
 def _connected(
     image: GuestImage,
-    parameters: MigrationParameters,
-    capabilities: Capabilities,
-    rule: str,
+    asked: _Asked,
     guest: GuestWrites,
     more: Callable[[], Channel],
     timeout_s: float,
 ) -> Outgoing:
     """Open the channels and put together what the migration works on."""
     trail, counted = Trail(), Counted()
+    parameters, capabilities = asked.parameters, asked.capabilities
     channel = more()
     replies = multifd = None
     if capabilities & {"return-path", "postcopy-ram"}:
@@ -215,7 +244,7 @@ def _connected(
         image=image,
         parameters=parameters,
         capabilities=capabilities,
-        rule=rule,
+        rule=asked.rule,
         connect=more,
         file=MainFile(channel, counted, trail, image.page_size),
         counted=counted,
