@@ -34,6 +34,8 @@ def recording(World w not None, plan):
         "destination_state": STATES[w.destination_state],
         "blocktime": account(&w.incoming.blocktime) if plan.postcopy.blocktime else None,
         "run_states": (RUN_STATES[w.sides.source], RUN_STATES[destination_runs(w)]),
+        "iterables_arrive_ns": w.sides.iterables_arrive_ns,
+        "devices_arrive_ns": w.sides.devices_arrive_ns,
         "stream_arrived_ns": stream_arrived_ns(w),
         "destination_runs_ns": w.destination_runs_ns,
     }

@@ -13,3 +13,5 @@ cdef struct Sides:
     bint connect_failed
     int64_t destination_failed_ns   # -1: it has not
     int64_t whole_stream_ns         # precopy: when the destination starts, if no cut; -1: not sent
+    int64_t iterables_arrive_ns     # when the destination comes to the last of them; -1: not yet
+    int64_t devices_arrive_ns       # and to the first device after them

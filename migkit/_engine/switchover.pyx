@@ -79,23 +79,30 @@ cdef void complete_precopy(World w) noexcept nogil:
     if not switchover_start(w):
         fail(w)
         return
+    w.sides.iterables_arrive_ns = arrives_ns(w)
     savevm.ram_section(w, savevm.BODY_RAM_COMPLETE)
     savevm.complete_handlers(w, False)
     checkpoint(w, CHECKPOINT_ITERABLE_SAVED)
     w.t += w.host.device_state_ns
+    w.sides.devices_arrive_ns = arrives_ns(w)
     put(w, savevm.device_bytes(w) + 1 + w.vmdesc_bytes)
     flush(w)
     checkpoint(w, CHECKPOINT_NON_ITERABLE_SAVED)
     if w.error:
         fail(w)
         return
-    w.sides.whole_stream_ns = max(w.t, w.drain_end + w.net.latency_ns) + w.host.load_ns
+    w.sides.whole_stream_ns = arrives_ns(w) + w.host.load_ns
     release_lock(w)
     close_return_path(w, w.host.load_ns)
     if w.error:
         fail(w)
         return
     finish(w)
+
+
+cdef int64_t arrives_ns(World w) noexcept nogil:
+    """Return when the destination has digested all that was written until now."""
+    return max(w.t, w.drain_end + w.net.latency_ns)
 
 
 cdef void complete_postcopy(World w) noexcept nogil:

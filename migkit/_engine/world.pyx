@@ -31,6 +31,7 @@ cdef class World:
         self.sides.source = RUN_STATE_RUNNING
         self.sides.destination = RUN_STATE_INMIGRATE
         self.sides.destination_failed_ns = self.sides.whole_stream_ns = -1
+        self.sides.iterables_arrive_ns = self.sides.devices_arrive_ns = -1
         self.last_sent_block = self.urgent_last_block = -1
         self.hint_page = -1
         self.cut_ns = self.timer_ns = self.downtime_start_ns = -1

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from migkit.errors import HostProfileError, did_you_mean
+from migkit.host.devices import Device, check_names, read_devices
 from migkit.host.landing_costs import LandingCosts
 from migkit.host.logging_costs import LoggingCosts
+from migkit.host.machine import MachineProfile
 from migkit.host.multifd_costs import MultifdCosts
 from migkit.host.noise import Noise
 from migkit.host.postcopy_costs import PostcopyCosts
@@ -43,32 +45,6 @@ _WITH_DEFAULTS: dict[str, type] = {
     "landing": LandingCosts,
 }
 """Costs that a profile's file may leave out."""
-
-
-@dataclass(frozen=True)
-class MachineProfile:
-    """Sizes that belong to QEMU's machine type.
-
-    Parameters
-    ----------
-    machine_name : str
-        As in the stream's configuration section.
-    device_state_bytes : int
-        SECTION_FULL of all devices together, bytes.
-    vmdesc_bytes : int
-        The stream's JSON description with its 5-byte header, bytes.
-    early_device_state_bytes : int
-        SECTION_FULL of devices that are saved at setup, before RAM: virtio-mem's, bytes.
-    """
-
-    machine_name: str
-    device_state_bytes: int
-    vmdesc_bytes: int
-    early_device_state_bytes: int = 0
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        check_numbers("machine", self, HostProfileError)
 
 
 @dataclass(frozen=True)
@@ -138,6 +114,8 @@ class HostProfile:
         Giving memory back for release-ram.
     landing : LandingCosts
         The destination's steps to a running guest.
+    devices : tuple of Device
+        Devices plugged into the machine: their bytes and times are added to its own.
 
     Raises
     ------
@@ -195,11 +173,14 @@ class HostProfile:
     snapshot: SnapshotCosts = field(default_factory=SnapshotCosts)
     release: ReleaseCosts = field(default_factory=ReleaseCosts)
     landing: LandingCosts = field(default_factory=LandingCosts)
+    devices: tuple[Device, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every cost."""
         object.__setattr__(self, "fitted_on", tuple(self.fitted_on))
         check_numbers(f"host profile {self.name}", self, HostProfileError)
+        object.__setattr__(self, "devices", read_devices(self.devices, "devices"))
+        check_names((*self.machine.devices, *self.devices), "devices")
 
     @classmethod
     def load(cls, name: str | Path = DEFAULT_HOST) -> HostProfile:
@@ -254,7 +235,7 @@ class HostProfile:
         HostProfileError
             If a field is missing or unknown.
         """
-        machine = record(MachineProfile, values.get("machine"), "machine", HostProfileError)
+        machine = MachineProfile.from_dict(values.get("machine"))
         link = record(Link, values.get("link"), "link", HostProfileError)
         noise = Noise.from_dict(values.get("noise", {}))
         parts = {**values, "machine": machine, "link": link, "noise": noise}
@@ -270,7 +251,10 @@ class HostProfile:
         dict
             What `from_dict` reads.
         """
-        return _plain(dataclasses.asdict(self))
+        told = dataclasses.asdict(self)
+        for owner, values in ((self.machine, told["machine"]), (self, told)):
+            values["devices"] = [device.to_dict() for device in owner.devices]
+        return _plain(told)
 
 
 def _plain(value: Any) -> Any:

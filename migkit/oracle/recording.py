@@ -24,6 +24,8 @@ def recording(w: World) -> dict[str, Any]:
     out["destination_state"] = state_name(w.destination_state)
     out["blocktime"] = w.incoming.blocktime.account() if w.plan.postcopy.blocktime else None
     out["run_states"] = tuple(run_state_name(s) for s in (w.run_state, destination_runs(w)))
+    out["iterables_arrive_ns"] = w.iterables_arrive_ns
+    out["devices_arrive_ns"] = w.devices_arrive_ns
     whole = w.whole_stream_ns
     out["stream_arrived_ns"] = whole - w.plan.host.load_ns if whole >= 0 else -1
     out["destination_runs_ns"] = w.destination_runs_ns

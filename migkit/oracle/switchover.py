@@ -65,24 +65,31 @@ def complete_precopy(w: World) -> None:
     if not switchover_start(w):
         fail(w)
         return
+    w.iterables_arrive_ns = arrives_ns(w)
     savevm.section(w, 0, savevm.RAM_SECTION_ID, ram.complete)
     savevm.complete_handlers(w)
     checkpoint(w, Checkpoint.ITERABLE_SAVED)
     machine = w.plan
     w.t += w.plan.host.device_state_ns
+    w.devices_arrive_ns = arrives_ns(w)
     put(w, savevm.device_bytes(w) + 1 + machine.vmdesc_bytes)
     flush(w)
     checkpoint(w, Checkpoint.NON_ITERABLE_SAVED)
     if w.error:
         fail(w)
         return
-    w.whole_stream_ns = max(w.t, w.drain_end + w.latency_ns) + w.plan.host.load_ns
+    w.whole_stream_ns = arrives_ns(w) + w.plan.host.load_ns
     release_lock(w)
     close_return_path(w, w.plan.host.load_ns)
     if w.error:
         fail(w)
         return
     finish(w)
+
+
+def arrives_ns(w: World) -> int:
+    """Return when the destination has digested all that was written until now."""
+    return max(w.t, w.drain_end + w.latency_ns)
 
 
 def complete_postcopy(w: World) -> None:

@@ -73,6 +73,8 @@ class World:
         self.connect_failed = False
         self.destination_failed_ns = -1
         self.whole_stream_ns = -1  # precopy: when the destination starts, if there is no cut
+        self.iterables_arrive_ns = -1  # when the destination comes to the last of them
+        self.devices_arrive_ns = -1  # and to the first device after them
 
     def _init_stream(self) -> None:
         self.buffer_used = 0

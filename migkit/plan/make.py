@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from migkit.errors import NotSimulatedError
+from migkit.host.devices import with_plugged
 from migkit.parameters.capabilities import version_numbers
 from migkit.plan.changes import changed_value, parameter_changes
 from migkit.plan.content import plan_content
@@ -68,7 +69,7 @@ def make_plan(scenario: Scenario, replicate: int | None = None) -> Plan:
         key = noise.key(scenario.seed, replicate)
         scenario = drawn(scenario, replicate)
     workload = _workload_fields(scenario)
-    host = host_with_target(scenario.contention.on(scenario.host), scenario)
+    host = host_with_target(scenario.contention.on(with_plugged(scenario.host)), scenario)
     return Plan(
         machine_name=host.machine.machine_name,
         device_state_bytes=host.machine.device_state_bytes,

@@ -147,6 +147,20 @@ class Frames:
         """
         return event_frame(self.source.logs, event)
 
+    def device_downtime(self) -> pd.DataFrame:
+        """Return what each device took in the downtime, on both sides.
+
+        Returns
+        -------
+        DataFrame
+            ``type`` (iterable or non-iterable), ``idstr``, ``instance_id``, ``save_us`` and
+            ``load_us``: traces vmstate_downtime_save and vmstate_downtime_load, in the source's
+            order. A side that has no such line is unknown there.
+        """
+        from .device_frame import device_frame
+
+        return device_frame(self)
+
     def ram_save_complete(self) -> pd.DataFrame:
         """Return the final passes over RAM: migration/ram.c (ram_save_complete).
 

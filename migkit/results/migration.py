@@ -18,6 +18,7 @@ from migkit.trace.eventlog import Form
 
 from .access import Frames
 from .blocktime import destination_summary_of
+from .devices import DeviceCosts
 from .sources import LogSource, RecordingSource, Source
 from .summaries import counters_of, recorded_counters, summary_of
 
@@ -88,9 +89,9 @@ class Migration(Frames):
         """
         facts: dict[str, Any] = {"engine": engine}
         pages: tuple[int, ...] = ()
-        landing = None
+        devices = None
         if scenario is not None:
-            landing = scenario.contention.on(scenario.host).landing
+            devices = DeviceCosts.of(scenario)
             facts |= {"seed": scenario.seed, "inputs": scenario.to_dict()}
             pages = tuple(block.pages for block in scenario.guest.ram_blocks)
         counters = recorded_counters(recording)
@@ -99,7 +100,7 @@ class Migration(Frames):
             kind="simulated",
             outcome=recording["outcome"],
             destination_state=recording["destination_state"],
-            source=RecordingSource(recording, pages, landing),
+            source=RecordingSource(recording, pages, devices),
             record={
                 "summary": summary_of(counters),
                 "destination_summary": destination_summary_of(recording),

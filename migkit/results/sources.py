@@ -12,7 +12,8 @@ import numpy as np
 from migkit.schema import EVENT_FRAME, FRAMES
 from migkit.trace import NO_TIME, EventLog
 
-from .downtime import downtime_frame, logged_marks, simulated_marks
+from .device_events import Switchover
+from .downtime import downtime_frame, logged_marks
 from .faults import faults_frame
 from .frames import typed_frame
 from .passes import passes_frame
@@ -23,7 +24,7 @@ from .sections import sections_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-    from migkit.host.landing_costs import LandingCosts
+    from .devices import DeviceCosts
 
 
 class Source(Protocol):
@@ -108,35 +109,57 @@ class RecordingSource:
         What the engine or its oracle returned.
     block_pages : tuple of int
         Pages of each RAM block, to tell the block of a page; empty when not known.
-    landing : LandingCosts, optional
-        What the destination's steps take; without it, there are the source's checkpoints only.
+    devices : DeviceCosts, optional
+        The machine's devices and what the destination's steps take; without it, there are the
+        source's checkpoints only.
     """
 
     recording: Mapping[str, Any]
     block_pages: tuple[int, ...] = ()
-    landing: LandingCosts | None = None
+    devices: DeviceCosts | None = None
+
+    @cached_property
+    def _source_log(self) -> EventLog:
+        return event_log(self.recording)
+
+    @cached_property
+    def _switchover(self) -> Switchover | None:
+        if self.devices is None:
+            return None
+        return Switchover(self.recording, self._source_log, self.devices)
 
     @cached_property
     def logs(self) -> Mapping[str, EventLog]:
-        """Events of the source."""
-        return {"source": event_log(self.recording)}
+        """Events of the source, and of the destination once it got a guest to run."""
+        if self._switchover is None:
+            return {"source": self._source_log}
+        there = self._switchover.destination_log
+        told = {"source": self._switchover.source_log}
+        return {**told, "dest": there} if len(there) else told
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return one of `migkit.schema.FRAMES` by its name."""
         if name == "events":
             return events_frame(self.logs)
         if name == "downtime":
-            there = simulated_marks(self.recording, self.landing) if self.landing else []
-            return downtime_frame(logged_marks(self.logs) + there)
+            return downtime_frame(logged_marks(self.logs))
+        if name == "sections":
+            return self._sections()
         table = self.recording[name]
         if name == "faults":
             table = {**table, **self._places(table["page"])}
-        if name == "sections":
-            if not len(table["t_ns"]):  # RAM alone: its sizes are those of the passes
-                return sections_frame(self.logs["source"])
+        return typed_frame(table, FRAMES[name], missing=-1)
+
+    def _sections(self) -> pd.DataFrame:
+        """Return the iterables' sections, then the devices'."""
+        table = self.recording["sections"]
+        if len(table["t_ns"]):
             handlers = self.recording["handlers"]
             table = {**table, "handler": [handlers[code] for code in table["handler"].tolist()]}
-        return typed_frame(table, FRAMES[name], missing=-1)
+            frame = typed_frame(table, FRAMES["sections"], missing=-1)
+        else:  # RAM alone: its sizes are those of the passes
+            frame = sections_frame(self._source_log)
+        return frame if self._switchover is None else self._switchover.with_devices(frame)
 
     def _places(self, pages: Any) -> dict[str, Any]:
         """Block and page within it, of pages that are numbered through all blocks."""

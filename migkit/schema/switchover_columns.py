@@ -24,11 +24,11 @@ SECTIONS: Final = (
         "bytes",
         "Int64",
         "bytes",
-        "what was put, frame included; known of simulations with handlers beside RAM",
+        "what was put, frame included; known of simulations: devices, and RAM beside handlers",
         "migration/qemu-file.c",
     ),
 )
-"""One row for each section of a handler, by time; recorded, the devices' too."""
+"""One row for each section of a handler and of a device, by time."""
 
 _MARK = "trace vmstate_downtime_checkpoint"
 

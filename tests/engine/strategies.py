@@ -11,6 +11,7 @@ from migkit.guest.content import Content
 from migkit.guest.ram_block import RamBlock
 from migkit.guest.writes import Writes
 from migkit.host import HostProfile
+from migkit.host.devices import Device
 from migkit.host.noise import Noise
 from migkit.parameters import MigrationParameters
 from migkit.parameters.capabilities import Capabilities
@@ -37,6 +38,10 @@ from tests.engine.multifd_strategies import MultifdInputs, multifd_inputs
 from tests.engine.postcopy_strategies import postcopy_costs, recoveries
 
 PAGE_BYTES = 4096
+PLUGGED = (
+    Device("nic", 90_000, save_ns=400_000, describe_ns=30_000, load_ns=1_000_000, vmdesc_bytes=9),
+    Device("memory", 300, save_ns=70_000, early=True),
+)
 COST_FIELDS = tuple(
     field.name
     for field in dataclasses.fields(HostProfile)
@@ -61,6 +66,7 @@ def hosts(draw: st.DrawFn) -> HostProfile:
     odd["throttle_timer_ns"] = draw(st.sampled_from((5_000_000_000, 300_000_000)))
     early_bytes = draw(st.sampled_from((0, 0, 200, 70_000)))
     odd["machine"] = dataclasses.replace(profile.machine, early_device_state_bytes=early_bytes)
+    odd["devices"] = draw(st.sampled_from(((), (), PLUGGED)))
     odd["storage"] = draw(storages)
     odd["snapshot"] = draw(snapshots)
     odd["release"] = draw(releases)
