@@ -50,13 +50,12 @@ def store(migration: Migration, folder: Path, table_format: Format) -> None:
         The folder holds something else, or cannot be written.
     """
     _check_free(folder)
-    write = _write_parquet if table_format == "parquet" else _write_csv
     record = _record(migration, table_format)
     try:
         with whole_folder(folder) as part:
             for name, columns in FRAMES.items():
                 frame = getattr(migration, name)
-                write(frame, columns, record["provenance"], part / f"{name}.{table_format}")
+                write_table(frame, columns, record["provenance"], part / f"{name}.{table_format}")
             (part / RECORD_FILE).write_text(_json(record) + "\n", encoding="utf-8")
     except OSError as error:
         raise StorageError.of(
@@ -64,6 +63,26 @@ def store(migration: Migration, folder: Path, table_format: Format) -> None:
             error.strerror or str(error),
             "name a folder that can be written",
         ) from error
+
+
+def write_table(
+    frame: pd.DataFrame, columns: tuple[Column, ...], provenance: Any, path: Path
+) -> None:
+    """Write one table, which carries its units and where it comes from.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With these columns.
+    columns : tuple of Column
+        Its schema.
+    provenance : dict
+        Plain values.
+    path : Path
+        Ends in ``.parquet`` or ``.csv``.
+    """
+    write = _write_csv if path.suffix == ".csv" else _write_parquet
+    write(frame, columns, provenance, path)
 
 
 def load(folder: Path) -> Migration:

@@ -37,6 +37,14 @@ from .stream_columns import (
 )
 from .summary import SUMMARY, SummaryField
 from .switchover_columns import COMMAND_FRAME, DOWNTIME, SECTIONS
+from .tap_columns import (
+    TAP_CONNECTION_KINDS,
+    TAP_CONNECTIONS,
+    TAP_INTERVALS,
+    TAP_REQUESTS,
+    TAP_ROUNDS,
+    TAP_SECTIONS,
+)
 
 __all__ = [
     "CHECKPOINTS",
@@ -73,6 +81,12 @@ __all__ = [
     "STREAM_ROUNDS",
     "SUMMARY",
     "SYNC_REASONS",
+    "TAP_CONNECTIONS",
+    "TAP_CONNECTION_KINDS",
+    "TAP_INTERVALS",
+    "TAP_REQUESTS",
+    "TAP_ROUNDS",
+    "TAP_SECTIONS",
     "WINDOWS",
     "Argument",
     "Column",

@@ -57,6 +57,12 @@ class Blocks:
         self.number: dict[bytes, int] = {}
         self.pages = 0
 
+    def clear(self) -> None:
+        """Forget all blocks: their list is read once more when more of it has come."""
+        self.listed.clear()
+        self.number.clear()
+        self.pages = 0
+
     def add(self, cursor: Cursor, name: str, used_length: int, **more: int | None) -> None:
         """Add the next block of the list."""
         if name.encode() in self.number:

@@ -93,10 +93,7 @@ def read_command(cursor: Cursor) -> Command:
     cursor.record = f"command {name}"
     if length not in _LENGTHS.get(name, (length,)):
         raise cursor.fail(f"a payload of {length} B, allowed {_LENGTHS[name]}", at=start)
-    cursor.need(length, "payload")
-    inside = Cursor(cursor.data, cursor.at, cursor.at + length)
-    inside.record = cursor.record
-    cursor.at += length
+    inside = cursor.part(length, "payload")
     if name in {"PING", "PACKAGED"}:
         return Command(name, inside.u32(name))
     if name == "POSTCOPY_ADVISE" and length:
@@ -116,6 +113,6 @@ def _discards(inside: Cursor, start: int) -> list[Discard]:
     if inside.left % _RANGE_BYTES:
         raise inside.fail(f"{inside.left} B of ranges, not a multiple of 16", at=start)
     return [
-        Discard(start, block, inside.u64("start"), inside.u64("length"))
+        Discard(inside.base + start, block, inside.u64("start"), inside.u64("length"))
         for _ in range(inside.left // _RANGE_BYTES)
     ]

@@ -28,19 +28,31 @@ class Cursor:
     end : int, optional
         First byte that does not belong to what is read; the buffer's end if left out.
 
+    base : int
+        Where the buffer begins in its stream; 0 unless it is a window that moves along.
+
     Attributes
     ----------
     record : str
         What is being read, for errors.
+    mark : int
+        Where to begin again when bytes are missing that are still to come; see `walker`.
     """
 
-    __slots__ = ("at", "data", "end", "record")
+    __slots__ = ("at", "base", "data", "end", "mark", "record")
 
-    def __init__(self, data: Buffer, at: int = 0, end: int | None = None) -> None:
+    def __init__(self, data: Buffer, at: int = 0, end: int | None = None, base: int = 0) -> None:
         self.data = data
         self.at = at
         self.end = len(data) if end is None else end
+        self.base = base
+        self.mark = at
         self.record = "file header"
+
+    @property
+    def place(self) -> int:
+        """Where this is in the stream, bytes."""
+        return self.base + self.at
 
     @property
     def left(self) -> int:
@@ -49,7 +61,8 @@ class Cursor:
 
     def fail(self, found: str, fix: str = AS_WRITTEN, at: int | None = None) -> StreamError:
         """Make the error that says where this is; the caller raises it."""
-        return StreamError.at(self.at if at is None else at, self.record, found, fix)
+        place = self.base + (self.at if at is None else at)
+        return StreamError.at(place, self.record, found, fix)
 
     def need(self, count: int, what: str) -> None:
         """Refuse to go on if fewer bytes are left.
@@ -109,6 +122,14 @@ class Cursor:
         """Step over so many bytes."""
         self.need(count, what)
         self.at += count
+
+    def part(self, count: int, what: str) -> Cursor:
+        """Step over so many bytes, and return a place at their begin that ends with them."""
+        self.need(count, what)
+        inside = Cursor(self.data, self.at, self.at + count, self.base)
+        inside.record = self.record
+        self.at += count
+        return inside
 
     def text(self, what: str) -> str:
         """Read a counted string: a length in one byte, then so many bytes of printable ASCII."""

@@ -16,7 +16,15 @@ from .blocks import Blocks
 from .cursor import Buffer, Cursor
 from .page_tally import PageTally
 
-__all__ = ["Packet", "is_multifd", "read_channel", "tally_packets"]
+__all__ = [
+    "Packet",
+    "is_multifd",
+    "pages_of",
+    "read_channel",
+    "read_hello",
+    "read_packet",
+    "tally_packets",
+]
 
 _ID_BYTES = 256
 
@@ -82,26 +90,56 @@ def read_channel(data: Buffer, blocks: Blocks) -> Iterator[Packet]:
         At the first packet that is none.
     """
     cursor = Cursor(data)
+    channel = read_hello(cursor)
+    while cursor.left:
+        yield read_packet(cursor, channel, blocks)
+
+
+def read_hello(cursor: Cursor) -> int:
+    """Read what a channel begins with, and return its id."""
     cursor.record = "multifd hello"
     _magic(cursor)
     cursor.skip(16, "uuid")
     channel = cursor.u8("channel id")
     cursor.skip(wire.MULTIFD_INIT_BYTES - 25, "rest of the hello")
-    while cursor.left:
-        cursor.record = "multifd packet"
-        start = cursor.at
-        _magic(cursor)
-        flags = cursor.u32("flags")
-        method = wire.MULTIFD_METHODS.get(flags & wire.MULTIFD_FLAG_METHOD)
-        if method is None or flags >> 7:
-            raise cursor.fail(f"flags {flags:#x} of a packet are not known", at=start)
-        if flags & wire.MULTIFD_FLAG_DEVICE_STATE:
-            name = _name(cursor)
-            cursor.skip(4, "instance id")
-            cursor.skip(cursor.u32("next_packet_size"), "device state")
-            yield Packet(channel, start, cursor.at - start, "device-state", None, method, name)
-        else:
-            yield _pages(cursor, channel, start, flags, method, blocks)
+    return channel
+
+
+def read_packet(cursor: Cursor, channel: int, blocks: Blocks) -> Packet:
+    """Read one packet.
+
+    Parameters
+    ----------
+    cursor : Cursor
+        At it; afterwards behind its payload.
+    channel : int
+        Id from the hello.
+    blocks : Blocks
+        What the main stream announced.
+
+    Returns
+    -------
+    Packet
+        ``pages_at`` is a place in the cursor's buffer.
+
+    Raises
+    ------
+    StreamError
+        If it is none.
+    """
+    cursor.record = "multifd packet"
+    start = cursor.at
+    _magic(cursor)
+    flags = cursor.u32("flags")
+    method = wire.MULTIFD_METHODS.get(flags & wire.MULTIFD_FLAG_METHOD)
+    if method is None or flags >> 7:
+        raise cursor.fail(f"flags {flags:#x} of a packet are not known", at=start)
+    if flags & wire.MULTIFD_FLAG_DEVICE_STATE:
+        name, place = _name(cursor), cursor.base + start
+        cursor.skip(4, "instance id")
+        cursor.skip(cursor.u32("next_packet_size"), "device state")
+        return Packet(channel, place, cursor.at - start, "device-state", None, method, name)
+    return _pages(cursor, channel, start, flags, method, blocks)
 
 
 def _magic(cursor: Cursor) -> None:
@@ -137,7 +175,16 @@ def _pages(
         _check_pages(cursor, start, _offsets(cursor.data, at, normal + zero), name, blocks)
     kind = "sync" if sync else "pages"
     length = cursor.at - start
-    return Packet(channel, start, length, kind, number, method, name, normal, zero, at)
+    place = cursor.base + start
+    return Packet(channel, place, length, kind, number, method, name, normal, zero, at)
+
+
+def pages_of(data: Buffer, packet: Packet, blocks: Blocks) -> npt.NDArray[np.int64]:
+    """Return the numbers of a packet's pages through all blocks, those with contents first."""
+    count = packet.normal_pages + packet.zero_pages
+    block = blocks.listed[blocks.number[packet.name.encode()]]
+    offsets = _offsets(data, packet.pages_at, count) // np.uint64(blocks.page_size)
+    return offsets.astype(np.int64) + block.first_page
 
 
 def _offsets(data: Buffer, at: int, count: int) -> npt.NDArray[np.uint64]:
@@ -160,13 +207,16 @@ def _check_pages(
         )
 
 
-def tally_packets(packets: list[tuple[Buffer, Packet]], blocks: Blocks, tally: PageTally) -> None:
+def tally_packets(
+    packets: list[tuple[Buffer | None, Packet]], blocks: Blocks, tally: PageTally
+) -> None:
     """Count the pages of all channels in the order of ``packet_num``, a SYNC ending a round.
 
     Parameters
     ----------
     packets : list of (buffer, Packet)
-        Of all channels, each with the channel it lies in.
+        Of all channels, each with what its place of offsets lies in, or None where only the
+        number of its pages matters.
     blocks : Blocks
         What the main stream announced.
     tally : PageTally
@@ -182,7 +232,5 @@ def tally_packets(packets: list[tuple[Buffer, Packet]], blocks: Blocks, tally: P
             continue
         round_ += synced
         synced = False
-        block = blocks.listed[blocks.number[packet.name.encode()]]
-        offsets = _offsets(data, packet.pages_at, count) // np.uint64(blocks.page_size)
-        pages = offsets.astype(np.int64) + block.first_page
+        pages = np.zeros(count, np.int64) if data is None else pages_of(data, packet, blocks)
         tally.take_packet(packet.offset, pages, packet.normal_pages, round_)

@@ -19,7 +19,7 @@ from . import wire
 from .blocks import Block, Blocks
 from .cursor import Cursor
 
-__all__ = ["PageBatch", "PageChannel", "same_stride"]
+__all__ = ["MOST_HELD", "PageBatch", "PageChannel", "same_stride"]
 
 _WORD = struct.Struct(">Q")
 _ZERO, _PAGE, _XBZRLE = (
@@ -33,11 +33,12 @@ _ZERO_STEP = 9
 _MARKS = (wire.RAM_SAVE_FLAG_HOOK, wire.RAM_SAVE_FLAG_MULTIFD_FLUSH)
 _STREAK = 8
 _MOST_AT_ONCE = 1 << 16
-_MOST_HELD = 1 << 18
+MOST_HELD = 1 << 18
+"""Page records that are counted at a time."""
 
 
 def same_stride(
-    cursor: Cursor, stride: int, flags: int, mask: int, used_length: int
+    cursor: Cursor, stride: int, flags: int, mask: int, used_length: int, most: int = MOST_HELD
 ) -> npt.NDArray[np.uint64]:
     """Return the words of the records that follow with the same flags, a stride apart.
 
@@ -51,15 +52,17 @@ def same_stride(
         What a word has in the bits of the mask.
     used_length : int
         Bytes of the block; an address is below.
+    most : int
+        Records to return at most.
 
     Returns
     -------
     array of uint64, shape (n,)
-        Possibly none, and not more than are held at a time.
+        Possibly none.
     """
     found = []
     chunk, held = 64, 0
-    while held < _MOST_HELD and (count := min(cursor.left // stride, chunk)) > 0:
+    while (count := min(cursor.left // stride, chunk, most - held)) > 0:
         seen = np.ndarray((count,), ">u8", cursor.data, cursor.at, (stride,))
         words = seen.astype(np.uint64)
         fits = ((words & np.uint64(mask)) == flags) & (words < np.uint64(used_length))
@@ -108,12 +111,18 @@ class PageChannel:
         What the stream announced.
     take : callable
         Gets a `PageBatch` whenever there is enough of it, and the last by `flush`.
+
+    Attributes
+    ----------
+    most : int
+        Pages after which it gets one.
     """
 
     def __init__(self, blocks: Blocks, take: Callable[[PageBatch], None]) -> None:
         self.blocks = blocks
         self.block: int | None = None
         self.flushes = 0
+        self.most = MOST_HELD
         self._take = take
         self._row = 0
         self._batch = PageBatch()
@@ -132,8 +141,13 @@ class PageChannel:
         else:
             self._batch.breaks = batch.breaks and [0]
 
-    def _goes_on(self, at: int) -> None:
-        """Note that records follow each other from here on."""
+    @property
+    def held(self) -> int:
+        """Pages that were read and not handed on."""
+        return len(self._batch.words)
+
+    def goes_on(self, at: int) -> None:
+        """Note that records follow each other from here on, bytes into the stream."""
         batch = self._batch
         if batch.gapless and batch.gapless[-1][0] == len(batch.words):
             batch.gapless.pop()
@@ -156,25 +170,31 @@ class PageChannel:
         StreamError
             At the first word that is none.
         """
-        self._row, self.flushes = row, 0
-        self._goes_on(cursor.at)
-        self._read(cursor, framed=framed)
+        self.begin(cursor, row)
+        self.read_on(cursor, framed=framed)
 
-    def _read(self, cursor: Cursor, *, framed: bool) -> None:
+    def begin(self, cursor: Cursor, row: int) -> None:
+        """Begin a section of pages, the main stream's record of this number."""
+        self._row, self.flushes = row, 0
+        self.goes_on(cursor.place)
+
+    def read_on(self, cursor: Cursor, *, framed: bool = True) -> None:
+        """Read on in a section, to its end; the cursor's mark is where a record begins."""
         mask = self.blocks.page_size - 1
         while framed or cursor.left:
             self._continued(cursor, mask)
-            if len(self._batch.words) >= _MOST_HELD:
+            if self.held >= self.most:
                 self.flush()
-                self._goes_on(cursor.at)
+                self.goes_on(cursor.place)
             elif framed or cursor.left:
+                cursor.mark = cursor.at
                 word = cursor.u64("word of a page record")
                 flags = word & mask
                 if flags == _EOS:
                     break
                 if flags in _MARKS:
                     self.flushes += flags == wire.RAM_SAVE_FLAG_MULTIFD_FLUSH
-                    self._goes_on(cursor.at)
+                    self.goes_on(cursor.place)
                 else:
                     self._record(cursor, word, flags)
 
@@ -186,8 +206,8 @@ class PageChannel:
         data, at, words = cursor.data, cursor.at, self._batch.words
         page_step = _WORD.size + self.blocks.page_size
         last_page, last_zero = cursor.end - page_step, cursor.end - _ZERO_STEP
-        before, streak = 0, 0
-        while at <= last_zero and len(words) < _MOST_HELD:
+        before, streak, most = 0, 0, self.most
+        while at <= last_zero and len(words) < most:
             word = _WORD.unpack_from(data, at)[0]
             flags = word & mask
             if flags == _SAME_PAGE and at <= last_page and word < used:
@@ -258,7 +278,7 @@ class PageChannel:
         """Take the records of the same form that follow, all at once."""
         stride = _WORD.size + self.blocks.page_size if flags == _SAME_PAGE else _ZERO_STEP
         at = cursor.at
-        words = same_stride(cursor, stride, flags, mask, used)
+        words = same_stride(cursor, stride, flags, mask, used, self.most - self.held)
         if flags == _SAME_ZERO and len(words):
             fills = np.ndarray((len(words),), np.uint8, cursor.data, at + 8, (stride,))
             if fills.any():  # the record is read once more by itself, to say what is wrong

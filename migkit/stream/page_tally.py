@@ -8,6 +8,7 @@ the one before it opens the next round. Dirty-bitmap syncs leave no mark in a st
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -46,12 +47,15 @@ class PageTally:
         Columns with a row a round: ``offset`` and ``section`` of the first page, sums.
     kept : list of tuple of arrays
         Page, round, kind, offset and section of every page.
+    watch : callable or None
+        Gets page, kind and bytes of the records that were just added.
     """
 
     def __init__(self, blocks: Blocks, *, keep: bool, sweeps: bool = True) -> None:
         self.blocks = blocks
         self._sweeps = sweeps
         self._keep = keep
+        self.watch: Callable[[Int64Array, Int64Array, Int64Array], None] | None = None
         self._round = -1
         self._last = _NONE
         self._sections = {name: np.zeros(0, np.int64) for name in SUMS}
@@ -117,6 +121,8 @@ class PageTally:
         if self._keep:
             kept = (rounds.astype(np.int32), kinds.astype(np.int8), offsets)
             self.kept.append((pages, *kept, sections.astype(np.int32)))
+        if self.watch is not None:
+            self.watch(pages, kinds, lengths)
 
     def _add_sections(
         self, kinds: Int64Array, lengths: Int64Array, sections: Int64Array, rounds: Int64Array

@@ -21,7 +21,7 @@ from .iterables import read_dirty_bitmap, read_vfio
 from .page_records import PageChannel
 from .page_tally import PageTally
 
-__all__ = ["MainStream", "Record"]
+__all__ = ["KIND_NAMES", "Head", "MainStream", "Record"]
 
 _RAM_VERSION = 4
 
@@ -63,14 +63,16 @@ class Record(NamedTuple):
     flushes: int | None = None
 
 
-class _Head(NamedTuple):
+class Head(NamedTuple):
+    """What a section begins with."""
+
     section_id: int
     instance_id: int
     version_id: int
     name: str
 
 
-_KIND_NAMES = {
+KIND_NAMES = {
     wire.SECTION_START: "start",
     wire.SECTION_PART: "part",
     wire.SECTION_END: "end",
@@ -95,7 +97,7 @@ class MainStream:
         self.channel = PageChannel(self.blocks, self.tally.take)
         self.discards: list[Discard] = []
         self.trailing = 0
-        self._started: dict[int, _Head] = {}
+        self._started: dict[int, Head] = {}
         self._advised: tuple[int, int | None] = (0, None)
         self._rows = 0
 
@@ -125,36 +127,47 @@ class MainStream:
             self.channel.break_sweep()
         else:
             self.configuration = read_header(cursor)
-            yield self._count(Record("configuration", offset, cursor.at - offset))
+            yield self.count(Record("configuration", offset, cursor.at - offset))
         self.description = find_description(data, offset)
         try:
             yield from self._records(cursor, in_package=False)
         finally:
             self.channel.flush()  # what stands before damage counts too
         if cursor.left and data[cursor.at] == wire.VMDESCRIPTION:
-            start = cursor.at
-            cursor.record = "vmdescription"
-            cursor.at += 1
-            cursor.skip(cursor.u32("length"), "description of devices")
-            yield self._count(Record("vmdescription", start, cursor.at - start))
+            yield self._read_description(cursor)
         self.trailing += cursor.left
+
+    def _read_description(self, cursor: Cursor) -> Record:
+        start = cursor.place
+        cursor.record = "vmdescription"
+        cursor.at += 1
+        cursor.skip(cursor.u32("length"), "description of devices")
+        return self.count(Record("vmdescription", start, cursor.place - start))
 
     def _records(self, cursor: Cursor, *, in_package: bool) -> Iterator[Record]:
         while cursor.left or not in_package:
-            start = cursor.at
-            cursor.record = "record"
-            kind = cursor.u8("type of a record")
+            kind = self._kind(cursor)
             if kind == wire.VM_EOF and not in_package:
-                yield self._count(Record("eof", start, 1))
+                yield self.count(Record("eof", cursor.place - 1, 1))
                 return
-            if kind == wire.COMMAND:
-                yield from self._command(cursor, start, in_package=in_package)
-            elif kind in _KIND_NAMES:
-                yield from self._section(cursor, start, kind, in_package=in_package)
-            else:
-                raise cursor.fail(f"byte {kind:#04x}, which begins no record", at=start)
+            yield from self._record(cursor, kind, in_package=in_package)
 
-    def _count(self, record: Record) -> Record:
+    def _kind(self, cursor: Cursor) -> int:
+        cursor.record = "record"
+        return cursor.u8("type of a record")
+
+    def _record(self, cursor: Cursor, kind: int, *, in_package: bool) -> Iterator[Record]:
+        """Read a record behind the byte that says which."""
+        start = cursor.at - 1
+        if kind == wire.COMMAND:
+            yield from self._command(cursor, start, in_package=in_package)
+        elif kind in KIND_NAMES:
+            yield from self._section(cursor, start, kind, in_package=in_package)
+        else:
+            raise cursor.fail(f"byte {kind:#04x}, which begins no record", at=start)
+
+    def count(self, record: Record) -> Record:
+        """Count a record, and refuse endlessly many."""
         self._rows += 1
         if self._rows > wire.MOST_RECORDS:
             raise StreamError.at(
@@ -168,39 +181,38 @@ class MainStream:
             self._advised = (command.value, command.page_size)
         self.discards += command.discards
         value = len(command.discards) if command.discards else command.value
-        yield self._count(
-            Record("command", start, cursor.at - start, name=command.name, value=value,
-                   in_package=in_package)
+        yield self.count(
+            Record("command", cursor.base + start, cursor.at - start, name=command.name,
+                   value=value, in_package=in_package)
         )  # fmt: skip
         if command.name == "PACKAGED":
             if in_package:
                 raise cursor.fail("a package inside a package", at=start)
             length = command.value or 0
-            cursor.need(length, "package")
-            inside = Cursor(cursor.data, cursor.at, cursor.at + length)
-            yield from self._records(inside, in_package=True)
-            cursor.at += length
+            yield from self._records(cursor.part(length, "package"), in_package=True)
             self.channel.break_sweep()
 
     def _section(
         self, cursor: Cursor, start: int, kind: int, *, in_package: bool
     ) -> Iterator[Record]:
         head = self._head(cursor, kind)
-        cursor.record = f"section {_KIND_NAMES[kind]} of {head.name} ({head.section_id})"
+        cursor.record = f"section {KIND_NAMES[kind]} of {head.name} ({head.section_id})"
         body = cursor.at
         is_ram = head.name == "ram" and kind != wire.SECTION_FULL
 
         def row() -> Record:
-            return self._count(
+            return self.count(
                 Record(
-                    _KIND_NAMES[kind], start, cursor.at - start, *head[:3], head.name, None,
-                    in_package, body, self.channel.flushes if is_ram else None,
+                    KIND_NAMES[kind], cursor.base + start, cursor.at - start, *head[:3],
+                    head.name, None, in_package, cursor.base + body,
+                    self.channel.flushes if is_ram else None,
                 )
             )  # fmt: skip
 
         try:
             if is_ram:
                 self._ram(cursor, kind, head)
+                self.channel.read(cursor, self._rows)
             else:
                 ending = Ending(cursor.data, cursor.end, self._started, in_package)
                 self._body(cursor, head, ending)
@@ -210,7 +222,7 @@ class MainStream:
             raise
         yield row()
 
-    def _head(self, cursor: Cursor, kind: int) -> _Head:
+    def _head(self, cursor: Cursor, kind: int) -> Head:
         start = cursor.at
         section = cursor.u32("section id")
         if kind in {wire.SECTION_PART, wire.SECTION_END}:
@@ -223,14 +235,15 @@ class MainStream:
                 )
             return head
         name = cursor.text("name of a section")
-        head = _Head(section, cursor.u32("instance id"), cursor.u32("version"), name)
+        head = Head(section, cursor.u32("instance id"), cursor.u32("version"), name)
         if kind == wire.SECTION_START:
             if section in self._started:
                 raise cursor.fail(f"section {section} is started a second time", at=start)
             self._started[section] = head
         return head
 
-    def _ram(self, cursor: Cursor, kind: int, head: _Head) -> None:
+    def _ram(self, cursor: Cursor, kind: int, head: Head) -> None:
+        """Read what stands before the page records of a section."""
         if head.version_id != _RAM_VERSION or head.instance_id:
             raise cursor.fail(
                 f"RAM of version {head.version_id}, instance {head.instance_id}; known is 4, 0"
@@ -244,7 +257,6 @@ class MainStream:
                 raise cursor.fail(f"word {word:#x} where the size of RAM belongs", at=start)
             advised = self._advised[0]
             read_blocks(cursor, word - flags, self.blocks, self.configuration, advised)
-        self.channel.read(cursor, self._rows)
 
     def _set_page_size(self, cursor: Cursor) -> None:
         bits = self.configuration.page_bits
@@ -255,7 +267,7 @@ class MainStream:
             raise cursor.fail(f"pages of {size!r} B, allowed are {wire.PAGE_SIZES}")
         self.blocks.page_size = int(size)
 
-    def _body(self, cursor: Cursor, head: _Head, ending: Ending) -> None:
+    def _body(self, cursor: Cursor, head: Head, ending: Ending) -> None:
         """Step over a body: by its description, by its own marks, or to its footer."""
         if head.name == "dirty-bitmap":
             read_dirty_bitmap(cursor)
@@ -271,4 +283,7 @@ class MainStream:
             if cursor.data[at : min(at + len(footer), cursor.end)] == footer:
                 cursor.at = at
                 return
+        self._to_footer(cursor, head, ending)
+
+    def _to_footer(self, cursor: Cursor, head: Head, ending: Ending) -> None:
         find_footer(cursor, head.section_id, ending)

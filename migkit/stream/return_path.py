@@ -11,7 +11,7 @@ from typing import NamedTuple
 from . import wire
 from .cursor import Buffer, Cursor
 
-__all__ = ["Message", "read_return_path"]
+__all__ = ["Message", "read_message", "read_return_path"]
 
 _LENGTHS = {"SHUT": 4, "PONG": 4, "REQ_PAGES": 12, "RESUME_ACK": 4, "SWITCHOVER_ACK": 0}
 
@@ -63,24 +63,45 @@ def read_return_path(data: Buffer, block: str | None = None) -> Iterator[Message
     """
     cursor = Cursor(data)
     while cursor.left:
-        start = cursor.at
-        cursor.record = "return path message"
-        number, length = cursor.u16("type"), cursor.u16("length")
-        name = wire.RETURN_PATH[number] if 0 < number < len(wire.RETURN_PATH) else None
-        if name is None or length > wire.MOST_MESSAGE_BYTES:
-            raise cursor.fail(f"type {number} with a length of {length} B", at=start)
-        cursor.record = f"return path message {name}"
-        if length != _LENGTHS.get(name, length):
-            raise cursor.fail(f"a length of {length} B, it has {_LENGTHS[name]} B", at=start)
-        cursor.need(length, name)
-        inside = Cursor(data, cursor.at, cursor.at + length)
-        inside.record = cursor.record
-        cursor.at += length
-        message = _message(inside, start, name, block)
+        message = read_message(cursor, block)
         block = message.block or block
-        if name == "RECV_BITMAP":
-            message = message._replace(value=_bitmap(cursor))
         yield message
+
+
+def read_message(cursor: Cursor, block: str | None) -> Message:
+    """Read one message.
+
+    Parameters
+    ----------
+    cursor : Cursor
+        At it; afterwards behind it.
+    block : str or None
+        The RAM block of the message before, which a request may mean.
+
+    Returns
+    -------
+    Message
+        With its block.
+
+    Raises
+    ------
+    StreamError
+        If it is not known or has another length than it must.
+    """
+    start = cursor.at
+    cursor.record = "return path message"
+    number, length = cursor.u16("type"), cursor.u16("length")
+    name = wire.RETURN_PATH[number] if 0 < number < len(wire.RETURN_PATH) else None
+    if name is None or length > wire.MOST_MESSAGE_BYTES:
+        raise cursor.fail(f"type {number} with a length of {length} B", at=start)
+    cursor.record = f"return path message {name}"
+    if length != _LENGTHS.get(name, length):
+        raise cursor.fail(f"a length of {length} B, it has {_LENGTHS[name]} B", at=start)
+    inside = cursor.part(length, name)
+    message = _message(inside, inside.base + start, name, block)
+    if name == "RECV_BITMAP":
+        message = message._replace(value=_bitmap(cursor))
+    return message
 
 
 def _message(inside: Cursor, start: int, name: str, block: str | None) -> Message:
@@ -94,7 +115,9 @@ def _message(inside: Cursor, start: int, name: str, block: str | None) -> Messag
     if name == "REQ_PAGES_ID":
         block = inside.text("block")
     if block is None:
-        raise inside.fail("a request for the block before, and there is none", at=start)
+        raise inside.fail(
+            "a request for the block before, and there is none", at=start - inside.base
+        )
     return Message(start, name, None, block, at, length)
 
 

@@ -1,0 +1,193 @@
+"""One direction of one connection: bytes are passed on, and read behind that."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, BinaryIO
+
+from migkit.channels import Channel
+from migkit.errors import ChannelError
+from migkit.stream.walker import ChannelWalk
+
+from .counts import INTERVAL_NS
+from .shaping import DelayLine
+from .state import Shared
+
+__all__ = ["Flow"]
+
+_READ_BEHIND = 1 << 20
+_QUIET_S = 0.2
+
+
+class Flow:
+    """Passes on what one end sends, in a thread of its own.
+
+    Without a cut that depends on the stream, bytes are passed on first and read afterwards, in
+    large pieces or when nothing more is there. With one, they are read first, and only what was
+    read passes: not a byte behind the event.
+
+    Parameters
+    ----------
+    shared : Shared
+        Of the tap.
+    near, far : Channel
+        Where bytes come from, and where they go.
+    to_source : bool
+        It is the return path.
+    latency_s : float
+        How long each byte is on its way.
+    spool : binary file or None
+        Gets a copy.
+
+    Attributes
+    ----------
+    severed : bool
+        Nothing is passed on any more.
+    first_ns, last_ns : int or None
+        When the first and the last byte passed.
+    passed : int
+        Bytes.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        near: Channel,
+        far: Channel,
+        *,
+        to_source: bool,
+        latency_s: float,
+        spool: BinaryIO | None,
+    ) -> None:
+        self.severed = False
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+        self.passed = 0
+        self._shared = shared
+        self._near, self._far = near, far
+        self._to_source = to_source
+        self._latency_s = latency_s
+        self._spool = spool
+        self._interval = 0
+        with shared.lock:
+            self.walk: ChannelWalk = shared.walker.channel(to_source=to_source)
+        self.thread = threading.Thread(target=self._run, name="tap", daemon=True)
+
+    def _run(self) -> None:
+        outlet: Any = self._far
+        if self._latency_s:
+            outlet = DelayLine(self._far, self._latency_s)
+        try:
+            self._pump(outlet)
+        except ChannelError:  # an end is gone: the other one is told
+            self._near.shutdown()
+        finally:
+            self._finish()
+        if self._latency_s:
+            outlet.finish()
+        if not self.severed:
+            try:
+                self._far.shut_write()
+            except ChannelError:
+                self._far.shutdown()
+
+    def _pump(self, outlet: Any) -> None:
+        piece = self._shared.pace.piece
+        while True:
+            if self._shared.armed and not self._to_source and not self._near.ready(_QUIET_S):
+                self._read(quiet=True)
+                self._pass_on(outlet, self.walk.settled - self.passed)
+            view = self.walk.space()[:piece]
+            count = self._near.read_some_into(view)
+            view.release()
+            if not count:
+                return
+            if self.severed:
+                continue  # what an end still sends is let go, so that it can close in peace
+            self._came(count)
+            if self._shared.armed and not self._to_source:
+                self._read()
+                self._pass_on(outlet, self.walk.settled - self.passed)
+                if self.walk.stopped:
+                    self._cut(outlet)
+            else:
+                self._pass_on(outlet, self.walk.came - self.passed)
+                behind = self.walk.came - self.walk.settled
+                if self._to_source or behind >= _READ_BEHIND or not self._near.ready():
+                    self._read()
+
+    def _came(self, count: int) -> None:
+        self._shared.begin()
+        with self._shared.lock:
+            now = self._shared.counts.tick()
+            self.walk.filled(count)
+            if self.walk.kind == "main":
+                self._shared.counts.main_came(self.walk.came)
+        self.first_ns = now if self.first_ns is None else self.first_ns
+
+    def _read(self, *, quiet: bool = False) -> None:
+        """Let the walk follow; pages are counted for the interval in which they came."""
+        shared = self._shared
+        with shared.lock:
+            now = shared.counts.tick()
+            if now // INTERVAL_NS != self._interval:
+                shared.counts.now_ns = min(now, (self._interval + 1) * INTERVAL_NS - 1)
+                self.walk.flush()
+                shared.counts.now_ns = now
+                self._interval = now // INTERVAL_NS
+            if shared.armed:
+                shared.limit_pages(self.walk)
+            known = self.walk.kind
+            self.walk.walk(quiet=quiet)
+            if known is None and self.walk.kind == "main":
+                shared.counts.main_begins()
+                shared.counts.main_came(self.walk.came)
+            if shared.walker.in_postcopy and not self.walk.stopped:
+                self.walk.flush()
+
+    def _pass_on(self, outlet: Any, count: int) -> None:
+        """Pass on what comes next of the bytes that are held."""
+        while count > 0 and not self.severed:
+            piece = min(count, self._shared.pace.piece)
+            if not self._to_source:
+                piece = self._shared.grant(piece)
+                self._shared.pace.wait(piece, self._shared.stop)
+            view = self.walk.held(self.passed, piece)
+            if self._spool is not None:
+                self._spool.write(view)
+            if not self._written(outlet, view):
+                return
+            self.passed += piece
+            count -= piece
+            with self._shared.lock:
+                self.last_ns = self._shared.counts.tick()
+                self._shared.counts.passed(piece, to_source=self._to_source)
+            if self._shared.spent:
+                self._cut(outlet)
+
+    def _written(self, outlet: Any, view: memoryview) -> bool:
+        """Write, and tell whether it went: a source that has closed wants no more answers."""
+        try:
+            outlet.write(view)
+        except ChannelError:
+            if self._to_source or self.severed:
+                self.severed = True
+                return False
+            raise
+        finally:
+            view.release()
+        return True
+
+    def _cut(self, outlet: Any) -> None:
+        if self._latency_s:
+            outlet.finish()
+        self._shared.cut_now()
+
+    def _finish(self) -> None:
+        with self._shared.lock:
+            self._shared.counts.tick()
+            if self._shared.cut_ns is not None and not self._to_source:
+                self.walk.forget(self.passed)
+            self.walk.finish()
+        if self._spool is not None:
+            self._spool.close()

@@ -1,0 +1,257 @@
+"""A relay between two QEMUs, as a context manager."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from migkit.channels import Address, Channel, connect, listen, parse_address
+from migkit.errors import ChannelError, InputError
+from migkit.units import parse_duration, parse_rate
+
+from .cuts import Cut, parse_cut
+from .link import Link
+from .result import TapResult, result_of
+from .state import Shared
+
+__all__ = ["Tap"]
+
+AfterCut = Literal["pass", "refuse"]
+
+_POLL_S = 0.02
+_CONNECT_S = 10.0
+
+
+class Tap:
+    """Passes on all connections of one migration, and counts what passes.
+
+    Parameters
+    ----------
+    listen_address, target_address : str or Address
+        Where the source connects to, such as ``tcp:127.0.0.1:0`` or ``unix:/path``, and where
+        the destination listens.
+    rate : str or int, optional
+        Limit of the way to the destination, all connections together, bytes/s.
+    latency : str, optional
+        How long each byte is on its way, each way, such as ``10ms``.
+    cut : str or Cut, optional
+        When all connections are broken, once: see `parse_cut`.
+    after_cut : {"pass", "refuse"}
+        What becomes of connections after that.
+    record : path, optional
+        A folder, new or empty, that gets a file for each direction of each connection.
+    pages : bool
+        Whether each page record is kept, for `migkit.stream.page_history`.
+
+    Attributes
+    ----------
+    target : Address
+        May be set anew, before the destination of a recovery is connected to.
+
+    Raises
+    ------
+    InputError
+        If a value is outside what is allowed.
+    ChannelError
+        On entering, if the address cannot be listened at.
+
+    Examples
+    --------
+    >>> with Tap("tcp:127.0.0.1:0", "tcp:127.0.0.1:4445", cut="save_complete") as tap:
+    ...     print(str(tap.address).rsplit(":", 1)[0])
+    tcp:127.0.0.1
+    """
+
+    def __init__(
+        self,
+        listen_address: str | Address,
+        target_address: str | Address,
+        *,
+        rate: str | int | None = None,
+        latency: str | None = None,
+        cut: str | Cut | None = None,
+        after_cut: AfterCut = "pass",
+        record: str | Path | None = None,
+        pages: bool = False,
+    ) -> None:
+        bytes_per_s = None if rate is None else parse_rate(rate, "rate")
+        if bytes_per_s is not None and bytes_per_s < 1:
+            raise InputError.of(f"rate {rate}", "allowed above 0 B/s", "leave it out for no limit")
+        if after_cut not in {"pass", "refuse"}:
+            raise InputError.of(
+                f"after_cut {after_cut!r}", "allowed pass, refuse", "give one of them"
+            )
+        self.target = _address(target_address)
+        self.errors: list[str] = []
+        self._listen_address = _address(listen_address)
+        self._latency_s = 0.0 if latency is None else parse_duration(latency, "latency") / 1e9
+        self._after_cut = after_cut
+        self._record = None if record is None else _record_folder(Path(record))
+        cut = parse_cut(cut) if isinstance(cut, str) else cut
+        self._cut = cut
+        self._shared = Shared(cut, bytes_per_s, pages=pages, sever=self._sever)
+        self._links: list[Link] = []
+        self._result: TapResult | None = None
+
+    def __enter__(self) -> Self:
+        """Listen."""
+        self._listener = listen(self._listen_address)
+        self._accepter = threading.Thread(target=self._accept, name="tap accept", daemon=True)
+        self._accepter.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close all connections."""
+        self._shared.close()
+        self._listener.close()
+        self._accepter.join()
+        for link in self._links:
+            link.abandon()
+        for link in self._links:
+            link.join()
+
+    @property
+    def address(self) -> Address:
+        """Where the source connects to, with the port that the system chose."""
+        return self._listener.address
+
+    @property
+    def was_cut(self) -> bool:
+        """The connections were broken."""
+        return self._shared.cut_ns is not None
+
+    @property
+    def passed(self) -> tuple[int, int, int]:
+        """Bytes to the destination and to the source, and pages counted so far."""
+        links = list(self._links)
+        there = sum(link.there.passed for link in links)
+        return there, sum(link.back.passed for link in links), self._shared.counts.pages_seen
+
+    @property
+    def ended(self) -> bool:
+        """The main stream has come to its end, and all connections are closed."""
+        return self._shared.walker.main.ended and not self.open
+
+    @property
+    def open(self) -> bool:
+        """A connection is open."""
+        return any(link.open for link in self._links)
+
+    def cut_now(self) -> None:
+        """Break all connections, as at the event of a cut; once."""
+        self._shared.cut_now()
+
+    def wait_for_cut(self, timeout_s: float) -> bool:
+        """Wait until the connections were broken; tells whether they were."""
+        return _until(lambda: self.was_cut, timeout_s)
+
+    def wait(self, timeout_s: float | None = None, *, linger_s: float = 10.0) -> bool:
+        """Wait until the migration is over.
+
+        Parameters
+        ----------
+        timeout_s : float or None
+            For how long at most.
+        linger_s : float
+            How long a stream that broke off is waited for, to be resumed by new connections.
+
+        Returns
+        -------
+        bool
+            Whether it is over: its stream has ended, or it broke off and nobody came.
+        """
+        quiet_since: float | None = None
+
+        def over() -> bool:
+            nonlocal quiet_since
+            if not self._links or self.open:
+                quiet_since = None
+                return False
+            quiet_since = quiet_since or time.monotonic()
+            refused = self.was_cut and self._after_cut == "refuse"
+            quiet_s = time.monotonic() - quiet_since
+            return self.ended or refused or quiet_s >= linger_s
+
+        return _until(over, timeout_s)
+
+    def result(self) -> TapResult:
+        """Return what was counted, once all connections are closed, or the tap was left.
+
+        Raises
+        ------
+        InputError
+            If a connection is open.
+        """
+        if self.open:
+            raise InputError.of("result of a tap", "connections are open", "wait for its end")
+        if self._result is None:
+            with self._shared.lock:
+                self._result = result_of(self._shared, self._links, self._cut, self.errors)
+        return self._result
+
+    def _accept(self) -> None:
+        while not self._shared.stop.is_set():
+            try:
+                near = self._listener.accept()
+            except ChannelError:
+                return
+            if self._after_cut == "refuse" and self.was_cut:
+                near.close()
+                continue
+            self._join(near)
+
+    def _join(self, near: Channel) -> None:
+        """Connect to the destination for a connection that came."""
+        try:
+            far = connect(self.target, timeout_s=_CONNECT_S)
+        except ChannelError as error:
+            self.errors.append(str(error))
+            near.close()
+            return
+        number = len(self._links)
+        spools = None if self._record is None else self._record / f"channel-{number}"
+        link = Link(self._shared, near, far, latency_s=self._latency_s, spools=spools)
+        self._links.append(link)
+        link.start()
+
+    def _sever(self) -> None:
+        if self._after_cut == "refuse":
+            self._listener.close()
+        for link in list(self._links):
+            if link.open:
+                link.sever()
+
+
+def _until(reached: Callable[[], bool], timeout_s: float | None) -> bool:
+    end = None if timeout_s is None else time.monotonic() + timeout_s
+    while not reached():
+        if end is not None and time.monotonic() >= end:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _address(address: str | Address) -> Address:
+    return parse_address(address) if isinstance(address, str) else address
+
+
+def _record_folder(folder: Path) -> Path:
+    found = "is a file" if folder.is_file() else "holds something"
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise InputError.of(f"record {folder}", found, "name a new or an empty folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError.of(
+            f"record {folder}", error.strerror or str(error), "name a folder that can be made"
+        ) from None
+    return folder
