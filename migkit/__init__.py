@@ -18,7 +18,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from migkit import datasets, errors, figures, plot, schema, style, units, workloads
+    from migkit import (
+        channels,
+        datasets,
+        errors,
+        figures,
+        lab,
+        live,
+        plot,
+        schema,
+        style,
+        tap,
+        units,
+        workloads,
+    )
     from migkit.calibrate import calibrate
     from migkit.capture import read_capture, read_trace_log
     from migkit.compare import compare
@@ -56,11 +69,14 @@ __all__ = [
     "TimelineItem",
     "__version__",
     "calibrate",
+    "channels",
     "compare",
     "datasets",
     "errors",
     "explore",
     "figures",
+    "lab",
+    "live",
     "page_history",
     "plot",
     "read_capture",
@@ -69,6 +85,7 @@ __all__ = [
     "schema",
     "simulate",
     "style",
+    "tap",
     "units",
     "validate",
     "workloads",
