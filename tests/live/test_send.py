@@ -79,9 +79,7 @@ def test_commands_open_a_return_path_and_announce_the_switchover(
     assert commands == [("OPEN_RETURN_PATH", None), ("PING", 1), ("SWITCHOVER_START", None)]
 
 
-def test_without_a_return_path_it_ends_when_the_destination_lets_go(
-    tmp_path: Path, saved: Path
-) -> None:
+def test_without_a_return_path_it_ends_when_all_is_written(tmp_path: Path, saved: Path) -> None:
     peer = Peer(tmp_path / "s", b"", shut=None)
     sent = send(saved, peer.uri, capabilities=())
     assert (sent.outcome, peer.join()[-5 - 55 :][:5].hex()) == ("completed", "0600000037")

@@ -8,7 +8,7 @@ migration (`switchover`, `recovery`, `loop`) and what it gives (`sent`).
 
 from __future__ import annotations
 
-from .send import send
 from .sent import Sent
+from .source import send
 
 __all__ = ["Sent", "send"]

@@ -40,13 +40,15 @@ def recover(m: Outgoing, connect: Callable[[], Channel]) -> None:
     """
     assert m.replies is not None
     m.trail.add("postcopy_pause_return_path")
-    m.file.channel.shutdown()
-    if m.urgent is not None:
-        m.urgent.shutdown()
+    broken = [channel for channel in (m.file.channel, m.urgent) if channel is not None]
+    for channel in broken:
+        channel.shutdown()
     channel = _connected(connect, m.timeout_s)
     m.turn("postcopy-recover-setup")
     m.file.turn_to(channel)
     m.replies.turn_to(channel)
+    for channel in broken:
+        channel.close()
     m.turn("postcopy-recover")
     try:
         _ask_what_is_there(m)

@@ -100,7 +100,7 @@ def _open_urgent(m: Outgoing) -> None:
 
 
 def _end(m: Outgoing) -> None:
-    """Wait for SHUT, or without a return path until the destination lets go; then completed."""
+    """Wait for SHUT where there is a return path; then it is completed."""
     m.trail.add("migration_return_path_end_before")
     if m.replies is not None:
         m.replies.await_end(m.timeout_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ from migkit.channels import (
     connect,
     parse_address,
 )
-from migkit.errors import ChannelError, InputError, did_you_mean
+from migkit.errors import InputError, did_you_mean
 from migkit.parameters import MigrationParameters
 from migkit.parameters.capabilities import Capabilities
 from migkit.workloads import Workload
@@ -132,7 +131,7 @@ def send(
     try:
         run(m, None if again is None else lambda: more(again))
     finally:
-        _let_go(m, timeout_s, keeps=asked.one_way)
+        _let_go(m)
     return sent_of(m, image.name, **asked.facts())
 
 
@@ -144,11 +143,6 @@ class _Asked:
     capabilities: Capabilities
     parameters: MigrationParameters
     rule: str
-
-    @property
-    def one_way(self) -> bool:
-        """Whether the transport has no way back and only one channel."""
-        return isinstance(self.address, (FileAddress, ExecAddress))
 
     def facts(self) -> dict[str, Any]:
         """Return what belongs into the provenance."""
@@ -263,28 +257,15 @@ def _connected(
     return m
 
 
-def _let_go(m: Outgoing, timeout_s: float, *, keeps: bool) -> None:
-    """Close every channel; without a return path, the destination may still be reading."""
+def _let_go(m: Outgoing) -> None:
+    """Close every channel; what the system took already still goes out."""
     whole = m.state == "completed"
-    channel = m.file.channel
     if m.multifd is not None:
         if not whole:
             m.multifd.shutdown()
         m.multifd.close()
-    if whole and m.replies is None and not keeps:
-        _drain(channel, timeout_s)
-    for open_one in (m.urgent, channel):
-        if open_one is not None:
+    for channel in (m.urgent, m.file.channel):
+        if channel is not None:
             if not whole:
-                open_one.shutdown()
-            open_one.close()
-
-
-def _drain(channel: Channel, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    try:
-        channel.shut_write()
-        while channel.ready(max(0.0, deadline - time.monotonic())) and channel.read_some():
-            pass
-    except ChannelError:
-        return
+                channel.shutdown()
+            channel.close()
