@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     with Progress() as progress:
         sent = send(
             arguments.source,
-            _address(arguments.uri),
+            arguments.uri,
             rule=arguments.rule,
             parameters=_parameters(arguments),
             capabilities=_capabilities(arguments),
@@ -129,11 +128,6 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.json != options.STANDARD_OUTPUT:
         print(_told(sent))
     return 0 if sent.outcome == "completed" else 1
-
-
-def _address(text: str) -> Any:
-    """Read QEMU's JSON form where it is one."""
-    return json.loads(text) if text.lstrip().startswith(("{", "[")) else text
 
 
 def _parameters(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from migkit.errors import InputError
 
 from . import wire
 
-__all__ = ["METHODS", "PacketWriter", "device_packet", "hello"]
+__all__ = ["METHODS", "PacketWriter", "check_method", "device_packet", "hello"]
 
 METHODS = ("none", "zlib", "zstd")
 """The methods that can be written: QEMU's ``multifd-compression``."""
@@ -72,12 +72,7 @@ class PacketWriter:
     """
 
     def __init__(self, page_size: int, method: str = "none", level: int = 1) -> None:
-        if method not in METHODS:
-            raise InputError.of(
-                f"multifd-compression {method}",
-                f"there is no library for it here, allowed {', '.join(METHODS)}",
-                "choose one of them",
-            )
+        check_method(method)
         self.page_size = page_size
         self.pages = wire.MULTIFD_PACKET_BYTES // page_size
         """Pages that a packet has place for."""
@@ -131,6 +126,16 @@ class PacketWriter:
     def _head(self, flags: int, place: int, counts: tuple[int, ...], block: str) -> bytes:
         head = (wire.MULTIFD_MAGIC, wire.MULTIFD_VERSION, flags, place)
         return _HEAD.pack(*head, *counts, block.encode("ascii"))
+
+
+def check_method(method: str) -> None:
+    """Refuse a method of compression that there is no library for."""
+    if method not in METHODS:
+        raise InputError.of(
+            f"multifd-compression {method}",
+            f"there is no library for it here, allowed {', '.join(METHODS)}",
+            "choose one of them",
+        )
 
 
 def _compressor(method: str, level: int) -> _Compress:

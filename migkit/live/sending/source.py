@@ -19,6 +19,7 @@ from migkit.channels import (
 from migkit.errors import InputError, did_you_mean
 from migkit.parameters import MigrationParameters
 from migkit.parameters.capabilities import Capabilities
+from migkit.stream.writing_packets import check_method
 from migkit.workloads import Workload
 from migkit.workloads.text import parse_workload
 
@@ -121,10 +122,18 @@ def send(
     image = _without_file_layout(read_image(source))
     writes = GuestWrites(guest, image.blocks[0].used_length // image.page_size)
 
-    def more(where: Address = asked.address) -> Channel:
-        return connect(where, tls)
+    opened: list[Channel] = []
 
-    m = _connected(image, asked, writes, more, timeout_s)
+    def more(where: Address = asked.address) -> Channel:
+        opened.append(connect(where, tls))
+        return opened[-1]
+
+    try:
+        m = _connected(image, asked, writes, more, timeout_s)
+    except BaseException:
+        for channel in opened:
+            channel.close()
+        raise
     m.progress = progress
     if postcopy_at_s is not None:
         m.start_postcopy = lambda: m.trail.now_ns() >= postcopy_at_s * 1e9
@@ -170,6 +179,8 @@ def _asked(
     wanted = _capabilities(address, capabilities, postcopy=postcopy)
     values = _parameters(parameters)
     wanted.check(values, _VERSIONS[rule])
+    if "multifd" in wanted:
+        check_method(values.multifd_compression)
     return _Asked(address, wanted, values, rule)
 
 
