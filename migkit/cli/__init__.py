@@ -23,6 +23,7 @@ from migkit.cli import (
     send,
     simulate,
     stream,
+    tap,
     validate,
 )
 from migkit.errors import EngineError, LabError, MigkitError, ReproduceError
@@ -67,6 +68,7 @@ def build_parser() -> options.Parser:
         compare,
         read,
         stream,
+        tap,
         send,
         scenarios,
         bench,

@@ -47,6 +47,10 @@ class Progress:
         """Show how far a simulation is."""
         self._write(f"simulated {t_ns / 1e9:.1f} s")
 
+    def status(self, text: str) -> None:
+        """Show how something stands; the next text takes its place."""
+        self._write(text)
+
     def say(self, text: str) -> None:
         """Finish the line of the last thing with its time, and begin a new one."""
         self._finish()

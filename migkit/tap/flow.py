@@ -154,7 +154,7 @@ class Flow:
                 self._shared.pace.wait(piece, self._shared.stop)
             view = self.walk.held(self.passed, piece)
             if self._spool is not None:
-                self._spool.write(view)
+                self._shared.spool.write(self._spool, view)
             if not self._written(outlet, view):
                 return
             self.passed += piece

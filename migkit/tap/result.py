@@ -25,6 +25,7 @@ from migkit.schema import (
 )
 from migkit.stream import Stream
 from migkit.stream.frames import UNKNOWN, frame_of
+from migkit.stream.views import report
 
 from .counts import INTERVAL_NS, Counts
 from .cuts import Cut
@@ -157,6 +158,30 @@ class TapResult:
             "not_understood": None if self.stream.error is None else str(self.stream.error),
             "errors": list(self.errors),
         }
+
+    def report(self) -> str:
+        """Return what a terminal shows: the outcome, connections, and all of the stream."""
+        told = self.to_dict()
+        lines = [
+            f"{self.outcome}: {told['bytes_to_destination']} B there, "
+            f"{told['bytes_to_source']} B back in {told['seconds']:.3f} s, "
+            f"{told['bytes_per_s'] / 1e6:.1f} MB/s"
+        ]
+        if self.cut_ns is not None:
+            lines.append(f"cut at {self.cut_ns / 1e9:.3f} s")
+        lines += [
+            f"connection {number}: {row['kind'] or 'nothing'}, "
+            f"{row['to_destination_bytes']} B there, {row['to_source_bytes']} B back"
+            for number, row in enumerate(told["connections"])
+        ]
+        if told["request_latency_us"] is not None:
+            shares = ", ".join(
+                f"{name} {us:.0f}" for name, us in told["request_latency_us"].items()
+            )
+            lines.append(f"requests: {told['requests']}, latency in us: {shares}")
+        if self.stream.error is not None:
+            lines.append(f"not read to its end: {self.stream.error}")
+        return "\n".join([*lines, "", report(self.stream)])
 
     def store(
         self, folder: str | Path, table_format: Literal["parquet", "csv"] = "parquet"

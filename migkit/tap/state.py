@@ -11,6 +11,7 @@ from migkit.stream.walker import ChannelWalk, Walker
 from .counts import Counts
 from .cuts import Cut
 from .shaping import Pace
+from .spool import Spool
 
 __all__ = ["Shared"]
 
@@ -46,6 +47,8 @@ class Shared:
         Limit of the way to the destination.
     pages : bool
         Whether each page is kept.
+    spool_limit : int
+        Bytes that copies of all channels may take.
     sever : callable
         Breaks all connections; called once.
 
@@ -60,7 +63,13 @@ class Shared:
     """
 
     def __init__(
-        self, cut: Cut | None, bytes_per_s: int | None, *, pages: bool, sever: Callable[[], None]
+        self,
+        cut: Cut | None,
+        bytes_per_s: int | None,
+        *,
+        pages: bool,
+        spool_limit: int,
+        sever: Callable[[], None],
     ) -> None:
         self.lock = threading.RLock()
         self.pace = Pace(bytes_per_s)
@@ -68,6 +77,7 @@ class Shared:
         self.walker = Walker(pages=pages, observer=self.counts)
         self.counts.walker = self.walker
         self.stop = threading.Event()
+        self.spool = Spool(spool_limit)
         self.armed = cut is not None and cut.event in {"save_complete", "postcopy"}
         self.cut_ns: int | None = None
         self._left = cut.amount if cut is not None and cut.event == "bytes" else None

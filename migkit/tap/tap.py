@@ -9,9 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from migkit.channels import Address, Channel, connect, listen, parse_address
+from migkit.channels import (
+    Address,
+    Channel,
+    ExecAddress,
+    FileAddress,
+    connect,
+    listen,
+    parse_address,
+)
 from migkit.errors import ChannelError, InputError
-from migkit.units import parse_duration, parse_rate
+from migkit.units import parse_bytes, parse_duration, parse_rate
 
 from .cuts import Cut, parse_cut
 from .link import Link
@@ -24,6 +32,7 @@ AfterCut = Literal["pass", "refuse"]
 
 _POLL_S = 0.02
 _CONNECT_S = 10.0
+_RECORD_LIMIT = 16 << 30
 
 
 class Tap:
@@ -44,6 +53,8 @@ class Tap:
         What becomes of connections after that.
     record : path, optional
         A folder, new or empty, that gets a file for each direction of each connection.
+    record_limit : str or int
+        Bytes of all these files; recording ends there.
     pages : bool
         Whether each page record is kept, for `migkit.stream.page_history`.
 
@@ -76,6 +87,7 @@ class Tap:
         cut: str | Cut | None = None,
         after_cut: AfterCut = "pass",
         record: str | Path | None = None,
+        record_limit: str | int = _RECORD_LIMIT,
         pages: bool = False,
     ) -> None:
         bytes_per_s = None if rate is None else parse_rate(rate, "rate")
@@ -86,14 +98,15 @@ class Tap:
                 f"after_cut {after_cut!r}", "allowed pass, refuse", "give one of them"
             )
         self.target = _address(target_address)
+        limit = parse_bytes(record_limit, "record limit")
         self.errors: list[str] = []
         self._listen_address = _address(listen_address)
         self._latency_s = 0.0 if latency is None else parse_duration(latency, "latency") / 1e9
-        self._after_cut = after_cut
-        self._record = None if record is None else _record_folder(Path(record))
+        self._refuses = after_cut == "refuse"
         cut = parse_cut(cut) if isinstance(cut, str) else cut
+        self._record = None if record is None else _record_folder(Path(record))
         self._cut = cut
-        self._shared = Shared(cut, bytes_per_s, pages=pages, sever=self._sever)
+        self._shared = Shared(cut, bytes_per_s, pages=pages, spool_limit=limit, sever=self._sever)
         self._links: list[Link] = []
         self._result: TapResult | None = None
 
@@ -177,7 +190,7 @@ class Tap:
                 quiet_since = None
                 return False
             quiet_since = quiet_since or time.monotonic()
-            refused = self.was_cut and self._after_cut == "refuse"
+            refused = self.was_cut and self._refuses
             quiet_s = time.monotonic() - quiet_since
             return self.ended or refused or quiet_s >= linger_s
 
@@ -195,16 +208,17 @@ class Tap:
             raise InputError.of("result of a tap", "connections are open", "wait for its end")
         if self._result is None:
             with self._shared.lock:
-                self._result = result_of(self._shared, self._links, self._cut, self.errors)
+                errors = [*self.errors, *self._shared.spool.errors]
+                self._result = result_of(self._shared, self._links, self._cut, errors)
         return self._result
 
     def _accept(self) -> None:
-        while not self._shared.stop.is_set():
+        while not (self._shared.stop.is_set() or (self.was_cut and self._refuses)):
             try:
                 near = self._listener.accept()
             except ChannelError:
                 return
-            if self._after_cut == "refuse" and self.was_cut:
+            if self.was_cut and self._refuses:
                 near.close()
                 continue
             self._join(near)
@@ -224,7 +238,7 @@ class Tap:
         link.start()
 
     def _sever(self) -> None:
-        if self._after_cut == "refuse":
+        if self._refuses:
             self._listener.close()
         for link in list(self._links):
             if link.open:
@@ -241,7 +255,14 @@ def _until(reached: Callable[[], bool], timeout_s: float | None) -> bool:
 
 
 def _address(address: str | Address) -> Address:
-    return parse_address(address) if isinstance(address, str) else address
+    made = parse_address(address) if isinstance(address, str) else address
+    if isinstance(made, (ExecAddress, FileAddress)):
+        raise InputError.of(
+            f"address {made}",
+            "allowed tcp:HOST:PORT, unix:PATH, vsock:CID:PORT, fd:NAME",
+            "give sockets on both sides of a tap",
+        )
+    return made
 
 
 def _record_folder(folder: Path) -> Path:
