@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Self
 
 LIMIT_S = 20.0
@@ -73,6 +74,14 @@ def connected(address: object) -> socket.socket:
     _, host, port = str(address).split(":")
     made = socket.create_connection((host, int(port)), timeout=LIMIT_S)
     made.settimeout(LIMIT_S)
+    return made
+
+
+def connected_unix(path: Path) -> socket.socket:
+    """Connect to a tap at a path."""
+    made = socket.socket(socket.AF_UNIX)
+    made.settimeout(LIMIT_S)
+    made.connect(str(path))
     return made
 
 
