@@ -36,6 +36,7 @@ def recording(World w not None, plan):
         "run_states": (RUN_STATES[w.sides.source], RUN_STATES[destination_runs(w)]),
         "iterables_arrive_ns": w.sides.iterables_arrive_ns,
         "devices_arrive_ns": w.sides.devices_arrive_ns,
+        "held_segment_ns": w.sides.held_ns,
         "stream_arrived_ns": stream_arrived_ns(w),
         "destination_runs_ns": w.destination_runs_ns,
     }

@@ -73,6 +73,7 @@ cdef int take_host(World w, host) except -1:
     w.host.vcpu_wake_ns = host.vcpu_wake_ns
     w.host.preempt_channel_ns = host.preempt_channel_ns
     w.host.throttle_timer_ns = host.throttle_timer_ns
+    w.host.held_segment_ns = host.landing.held_segment_ns
     return 0
 
 

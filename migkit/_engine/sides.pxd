@@ -15,3 +15,4 @@ cdef struct Sides:
     int64_t whole_stream_ns         # precopy: when the destination starts, if no cut; -1: not sent
     int64_t iterables_arrive_ns     # when the destination comes to the last of them; -1: not yet
     int64_t devices_arrive_ns       # and to the first device after them
+    int64_t held_ns                 # how long the last segment is held back (Nagle)

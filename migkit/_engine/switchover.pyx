@@ -85,15 +85,18 @@ cdef void complete_precopy(World w) noexcept nogil:
     checkpoint(w, CHECKPOINT_ITERABLE_SAVED)
     w.t += w.host.device_state_ns
     w.sides.devices_arrive_ns = arrives_ns(w)
+    # One that is still busy acknowledges as it goes.
+    if w.has_return_path and w.sides.devices_arrive_ns <= w.t:
+        w.sides.held_ns = w.host.held_segment_ns
     put(w, savevm.device_bytes(w) + 1 + w.vmdesc_bytes)
     flush(w)
     checkpoint(w, CHECKPOINT_NON_ITERABLE_SAVED)
     if w.error:
         fail(w)
         return
-    w.sides.whole_stream_ns = arrives_ns(w) + w.host.load_ns
+    w.sides.whole_stream_ns = arrives_ns(w) + w.sides.held_ns + w.host.load_ns
     release_lock(w)
-    close_return_path(w, w.host.load_ns)
+    close_return_path(w, w.sides.held_ns + w.host.load_ns)
     if w.error:
         fail(w)
         return

@@ -57,6 +57,7 @@ cdef struct Host:
     int64_t vcpu_wake_ns
     int64_t preempt_channel_ns
     int64_t throttle_timer_ns
+    int64_t held_segment_ns
 
 
 cdef enum:              # zero-page-detection

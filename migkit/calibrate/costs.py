@@ -22,6 +22,7 @@ _GIVEN: Final[dict[str, str]] = {
     "postcopy.socket_bytes": "of the kernel's sockets",
     "postcopy.socket_wake_bytes": "of the kernel's sockets",
     "postcopy.delayed_ack_ns": "of the kernel's sockets",
+    "landing.held_segment_ns": "of the kernel's sockets",
     "multifd.send_buffer_bytes": "of the kernel's sockets",
     "dirty_logging.ring_reserved_entries": "KVM's constant",
 }

@@ -32,6 +32,11 @@ class LandingCosts:
         Postcopy: disks activated.
     start_ns : int
         The guest started; in precopy with the disks activated before.
+    held_segment_ns : int
+        Precopy with a return path: how long the source's TCP holds the stream's last segment back
+        (Nagle) while the destination's holds its acknowledgement back (RFC 1122 allows 500 ms,
+        Linux takes 40), where the destination had digested all before the devices. Without a
+        return path the source closes the socket, which sends it at once. 0: it does not.
 
     Raises
     ------
@@ -41,7 +46,8 @@ class LandingCosts:
     Notes
     -----
     The defaults are medians of the recorded runs of `migkit/hosts/captures.json`, of which 19
-    end in precopy and 10 in postcopy.
+    end in precopy and 10 in postcopy. None of the precopy runs has a return path, so the last
+    segment is not held by default; see `migkit.host.noise.Noise` for how often it is.
     """
 
     device_load_ns: int = 900_000
@@ -50,6 +56,7 @@ class LandingCosts:
     announce_ns: int = 7_000
     activate_ns: int = 5_000
     start_ns: int = 48_000
+    held_segment_ns: int = 0
 
     def __post_init__(self) -> None:
         """Check every cost."""

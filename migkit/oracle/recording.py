@@ -26,6 +26,7 @@ def recording(w: World) -> dict[str, Any]:
     out["run_states"] = tuple(run_state_name(s) for s in (w.run_state, destination_runs(w)))
     out["iterables_arrive_ns"] = w.iterables_arrive_ns
     out["devices_arrive_ns"] = w.devices_arrive_ns
+    out["held_segment_ns"] = w.held_ns
     whole = w.whole_stream_ns
     out["stream_arrived_ns"] = whole - w.plan.host.load_ns if whole >= 0 else -1
     out["destination_runs_ns"] = w.destination_runs_ns

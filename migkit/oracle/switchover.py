@@ -72,15 +72,18 @@ def complete_precopy(w: World) -> None:
     machine = w.plan
     w.t += w.plan.host.device_state_ns
     w.devices_arrive_ns = arrives_ns(w)
+    # One that is still busy acknowledges as it goes.
+    if w.plan.has_return_path and w.devices_arrive_ns <= w.t:
+        w.held_ns = w.plan.host.landing.held_segment_ns
     put(w, savevm.device_bytes(w) + 1 + machine.vmdesc_bytes)
     flush(w)
     checkpoint(w, Checkpoint.NON_ITERABLE_SAVED)
     if w.error:
         fail(w)
         return
-    w.whole_stream_ns = arrives_ns(w) + w.plan.host.load_ns
+    w.whole_stream_ns = arrives_ns(w) + w.held_ns + w.plan.host.load_ns
     release_lock(w)
-    close_return_path(w, w.plan.host.load_ns)
+    close_return_path(w, w.held_ns + w.plan.host.load_ns)
     if w.error:
         fail(w)
         return

@@ -75,6 +75,7 @@ class World:
         self.whole_stream_ns = -1  # precopy: when the destination starts, if there is no cut
         self.iterables_arrive_ns = -1  # when the destination comes to the last of them
         self.devices_arrive_ns = -1  # and to the first device after them
+        self.held_ns = 0  # how long the last segment is held back (Nagle)
 
     def _init_stream(self) -> None:
         self.buffer_used = 0

@@ -93,7 +93,8 @@ class Switchover:
             return self.costs.loaded_from_package(self.recording["destination_runs_ns"])
         if _LOADED not in marks or "src-iterable-saved" not in self._marks:
             return []
-        arrived = self.recording["stream_arrived_ns"]
+        # What is held back is the end of the description, not a device.
+        arrived = self.recording["stream_arrived_ns"] - self.recording["held_segment_ns"]
         ram = self.costs.loaded_iterables(self.recording, self._sections)
         return ram + self.costs.loaded(self.recording, arrived)
 

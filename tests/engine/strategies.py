@@ -67,6 +67,8 @@ def hosts(draw: st.DrawFn) -> HostProfile:
     early_bytes = draw(st.sampled_from((0, 0, 200, 70_000)))
     odd["machine"] = dataclasses.replace(profile.machine, early_device_state_bytes=early_bytes)
     odd["devices"] = draw(st.sampled_from(((), (), PLUGGED)))
+    held_ns = draw(st.sampled_from((0, 0, 41_000_000)))
+    odd["landing"] = dataclasses.replace(profile.landing, held_segment_ns=held_ns)
     odd["storage"] = draw(storages)
     odd["snapshot"] = draw(snapshots)
     odd["release"] = draw(releases)

@@ -119,6 +119,7 @@ def test_what_waits_in_the_sockets_goes_at_the_new_speed():
 
 
 KEPT_TIMES = {
+    "landing.held_segment_ns",
     "clock_phase_ns",
     "throttle_timer_ns",
     "guest_write_ns",
