@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +35,9 @@ class Multifd:
 
     Parameters
     ----------
-    channels : sequence of Channel
-        Connected, nothing written yet.
+    channels : iterable of Channel
+        Connected, nothing written yet. Each is greeted before the next is asked for: with TLS,
+        a destination reads the greeting before it shakes hands on another channel.
     image : GuestImage
         Whose pages they are.
     parameters : MigrationParameters
@@ -49,7 +50,7 @@ class Multifd:
 
     def __init__(
         self,
-        channels: Sequence[Channel],
+        channels: Iterable[Channel],
         image: GuestImage,
         parameters: MigrationParameters,
         counted: Counted,
@@ -63,19 +64,21 @@ class Multifd:
         self._block, self._batch = 0, _NONE
         self._turn = 0
         self._error: MigkitError | None = None
-        self._channels = list(channels)
-        writers = [PacketWriter(image.page_size, method, levels.get(method, 1)) for _ in channels]
-        self._jobs: list[queue.Queue[_Job]] = [queue.Queue(1) for _ in channels]
+        self._channels: list[Channel] = []
+        for channel in channels:
+            self._write(channel, [hello(len(self._channels))])
+            self._channels.append(channel)
+        level = levels.get(method, 1)
+        writers = [PacketWriter(image.page_size, method, level) for _ in self._channels]
+        self._jobs: list[queue.Queue[_Job]] = [queue.Queue(1) for _ in self._channels]
         self._threads = [
             threading.Thread(target=self._run, args=entry, name=f"mig/src/send_{number}")
-            for number, entry in enumerate(zip(channels, writers, self._jobs, strict=True))
+            for number, entry in enumerate(zip(self._channels, writers, self._jobs, strict=True))
         ]
         self._most = writers[0].pages
 
     def start(self) -> None:
-        """Greet on every channel and let the threads begin."""
-        for number, channel in enumerate(self._channels):
-            self._write(channel, [hello(number)])
+        """Let the threads begin."""
         for thread in self._threads:
             thread.daemon = True
             thread.start()

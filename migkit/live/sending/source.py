@@ -237,13 +237,14 @@ def _connected(
     """Open the channels and put together what the migration works on."""
     trail, counted = Trail(), Counted()
     parameters, capabilities = asked.parameters, asked.capabilities
+    limiter = Limiter(parameters, counted, trail)
     channel = more()
     replies = multifd = None
     if capabilities & {"return-path", "postcopy-ram"}:
         bits = max(-(-b.used_length // image.page_size // 64) * 8 for b in image.blocks)
         replies = Replies(channel, trail, most_bitmap_bytes=bits)
     if "multifd" in capabilities:
-        channels = [more() for _ in range(parameters.multifd_channels)]
+        channels = (more() for _ in range(parameters.multifd_channels))
         multifd = Multifd(channels, image, parameters, counted, trail)
     m = Outgoing(
         image=image,
@@ -254,7 +255,7 @@ def _connected(
         file=MainFile(channel, counted, trail, image.page_size),
         counted=counted,
         trail=trail,
-        limiter=Limiter(parameters, counted, trail),
+        limiter=limiter,
         guest=guest,
         dirty=DirtyPages(image.blocks, image.pages),
         replies=replies,
