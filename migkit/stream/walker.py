@@ -168,14 +168,19 @@ class ChannelWalk:
         """Bytes of the channel that have come."""
         return self._base + self._end
 
+    @property
+    def crowded(self) -> bool:
+        """Less than half of the buffer is left: read before more comes."""
+        return 2 * self._end > len(self._buffer)
+
     def space(self) -> memoryview:
         """Return where the next bytes belong; say how many came by `filled`."""
-        if len(self._buffer) - self._end < _LEAST_SPACE:
+        if self.crowded:
             held, room = self._end - self._at, len(self._buffer)
-            if 2 * (held + _LEAST_SPACE) > room:
+            if 4 * held > room:
                 room *= 2
             fresh = self._buffer if room == len(self._buffer) else bytearray(room)
-            fresh[:held] = self._buffer[self._at : self._end]
+            memoryview(fresh)[:held] = memoryview(self._buffer)[self._at : self._end]
             self._base += self._at
             self._buffer, self._at, self._end = fresh, 0, held
         return memoryview(self._buffer)[self._end :]

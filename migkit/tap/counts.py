@@ -21,7 +21,10 @@ _MOST_PLACES = 1 << 16
 
 
 class Counts(Observer):
-    """What a tap counts over time; the tap's lock is held for each call.
+    """What a tap counts over time.
+
+    The tap's lock is held for each call but `since` and `main_came`, which the thread of the main
+    stream alone calls.
 
     Attributes
     ----------
@@ -30,7 +33,7 @@ class Counts(Observer):
     now_ns : int
         Time of what is being counted, after the first byte.
     intervals : dict
-        Number of the interval to bytes to the destination and to the source, and pages by kind.
+        Number of the interval to pages by kind.
     sections : list of (int, int)
         First and last time of each record of the main stream.
     requests : list of list
@@ -50,25 +53,25 @@ class Counts(Observer):
         self._passed: list[tuple[int, int]] = []
         self._asked: dict[int, list[list[Any]]] = {}
 
-    def tick(self) -> int:
-        """Take the time."""
+    def since(self) -> int:
+        """Return the time after the first byte; the first call is its time."""
         now = time.monotonic_ns()
         if self.since_ns is None:
             self.since_ns = now
-        self.now_ns = now - self.since_ns
+        return now - self.since_ns
+
+    def tick(self) -> int:
+        """Take the time for what is counted next."""
+        self.now_ns = self.since()
         return self.now_ns
 
     def _interval(self) -> list[int]:
-        return self.intervals.setdefault(self.now_ns // INTERVAL_NS, [0] * (2 + _KINDS))
+        return self.intervals.setdefault(self.now_ns // INTERVAL_NS, [0] * _KINDS)
 
-    def passed(self, count: int, *, to_source: bool) -> None:
-        """Count bytes that were passed on."""
-        self._interval()[int(to_source)] += count
-
-    def main_came(self, end: int) -> None:
+    def main_came(self, end: int, now_ns: int) -> None:
         """Note how far the main stream has come."""
         if len(self._passed) < _MOST_PLACES:  # more only where the stream is not understood
-            self._passed.append((end, self.now_ns))
+            self._passed.append((end, now_ns))
 
     def main_begins(self) -> None:
         """Expect a main stream, from its byte 0 on."""
@@ -92,7 +95,7 @@ class Counts(Observer):
         del channel, lengths
         interval = self._interval()
         for kind, number in enumerate(np.bincount(kinds, minlength=_KINDS)):
-            interval[2 + kind] += int(number)
+            interval[kind] += int(number)
         self.pages_seen += len(pages)
         if self.walker is not None and self.walker.in_postcopy:
             self.postcopy_pages += len(pages)
@@ -109,8 +112,8 @@ class Counts(Observer):
     def packet(self, packet: Any) -> None:
         """Take a multifd packet."""
         interval = self._interval()
-        interval[2] += packet.normal_pages
-        interval[3] += packet.zero_pages
+        interval[0] += packet.normal_pages
+        interval[1] += packet.zero_pages
         self.pages_seen += packet.normal_pages + packet.zero_pages
 
     def message(self, message: Message) -> None:

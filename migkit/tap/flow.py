@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 from typing import Any, BinaryIO
 
@@ -15,7 +16,6 @@ from .state import Shared
 
 __all__ = ["Flow"]
 
-_READ_BEHIND = 1 << 20
 _QUIET_S = 0.2
 
 
@@ -47,6 +47,8 @@ class Flow:
         When the first and the last byte passed.
     passed : int
         Bytes.
+    intervals : dict
+        Number of the interval to bytes that passed in it.
     """
 
     def __init__(
@@ -63,6 +65,9 @@ class Flow:
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.passed = 0
+        self.intervals: dict[int, int] = {}
+        self._poll = select.poll()
+        self._poll.register(near.fileno(), select.POLLIN)
         self._shared = shared
         self._near, self._far = near, far
         self._to_source = to_source
@@ -92,38 +97,37 @@ class Flow:
                 self._far.shutdown()
 
     def _pump(self, outlet: Any) -> None:
-        piece = self._shared.pace.piece
+        shared, walk, near = self._shared, self.walk, self._near
+        piece = shared.pace.piece
         while True:
-            if self._shared.armed and not self._to_source and not self._near.ready(_QUIET_S):
+            held = shared.armed and not self._to_source
+            if held and not near.ready(_QUIET_S):
                 self._read(quiet=True)
-                self._pass_on(outlet, self.walk.settled - self.passed)
-            view = self.walk.space()[:piece]
-            count = self._near.read_some_into(view)
-            view.release()
+                self._pass_on(outlet, walk.settled - self.passed)
+            count = near.read_some_into(walk.space()[:piece])
             if not count:
                 return
             if self.severed:
                 continue  # what an end still sends is let go, so that it can close in peace
-            self._came(count)
-            if self._shared.armed and not self._to_source:
+            now = shared.now()
+            walk.filled(count)
+            if walk.kind == "main":
+                shared.counts.main_came(walk.came, now)
+            if self.first_ns is None:
+                self.first_ns = now
+            if held:
                 self._read()
-                self._pass_on(outlet, self.walk.settled - self.passed)
-                if self.walk.stopped:
+                self._pass_on(outlet, walk.settled - self.passed)
+                if walk.stopped:
                     self._cut(outlet)
-            else:
-                self._pass_on(outlet, self.walk.came - self.passed)
-                behind = self.walk.came - self.walk.settled
-                if self._to_source or behind >= _READ_BEHIND or not self._near.ready():
-                    self._read()
+                continue
+            self._pass_on(outlet, walk.came - self.passed)
+            if self._to_source or walk.crowded or self._idle():
+                self._read()
 
-    def _came(self, count: int) -> None:
-        self._shared.begin()
-        with self._shared.lock:
-            now = self._shared.counts.tick()
-            self.walk.filled(count)
-            if self.walk.kind == "main":
-                self._shared.counts.main_came(self.walk.came)
-        self.first_ns = now if self.first_ns is None else self.first_ns
+    def _idle(self) -> bool:
+        """Tell whether nothing more is there at the moment."""
+        return not self._poll.poll(0)
 
     def _read(self, *, quiet: bool = False) -> None:
         """Let the walk follow; pages are counted for the interval in which they came."""
@@ -141,7 +145,7 @@ class Flow:
             self.walk.walk(quiet=quiet)
             if known is None and self.walk.kind == "main":
                 shared.counts.main_begins()
-                shared.counts.main_came(self.walk.came)
+                shared.counts.main_came(self.walk.came, now)
             if shared.walker.in_postcopy and not self.walk.stopped:
                 self.walk.flush()
 
@@ -159,9 +163,9 @@ class Flow:
                 return
             self.passed += piece
             count -= piece
-            with self._shared.lock:
-                self.last_ns = self._shared.counts.tick()
-                self._shared.counts.passed(piece, to_source=self._to_source)
+            self.last_ns = self._shared.now()
+            interval = self.last_ns // INTERVAL_NS
+            self.intervals[interval] = self.intervals.get(interval, 0) + piece
             if self._shared.spent:
                 self._cut(outlet)
 

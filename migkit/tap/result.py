@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -89,6 +90,7 @@ class TapResult:
     errors: tuple[str, ...]
     _counts: Counts = field(repr=False)
     _connections: tuple[tuple[Any, ...], ...] = field(repr=False)
+    _passed: tuple[Mapping[int, int], Mapping[int, int]] = field(repr=False)
 
     @property
     def sections(self) -> pd.DataFrame:
@@ -110,10 +112,12 @@ class TapResult:
     @property
     def intervals(self) -> pd.DataFrame:
         """One row for each 100 ms: `migkit.schema.TAP_INTERVALS`."""
-        found = self._counts.intervals
-        numbers = range(max(found, default=-1) + 1)
-        nothing = [0] * (len(TAP_INTERVALS) - 1)
-        rows = [(n * INTERVAL_NS, *found.get(n, nothing)) for n in numbers]
+        pages, there, back = self._counts.intervals, *self._passed
+        numbers = range(max([*pages, *there, *back], default=-1) + 1)
+        rows = [
+            (n * INTERVAL_NS, there.get(n, 0), back.get(n, 0), *pages.get(n, (0, 0, 0)))
+            for n in numbers
+        ]
         return _frame(rows, TAP_INTERVALS)
 
     @property
@@ -242,9 +246,20 @@ def result_of(
     elif shared.cut_ns is not None:
         outcome = "cut"
     duration = max((row[2] for row in connections if row[2] is not None), default=0)
-    stream = shared.walker.stream("tap")
+    passed: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
+    for link in links:
+        passed[0].update(link.there.intervals)
+        passed[1].update(link.back.intervals)
     return TapResult(
-        outcome, stream, duration, cut, shared.cut_ns, tuple(errors), counts, tuple(connections)
+        outcome,
+        shared.walker.stream("tap"),
+        duration,
+        cut,
+        shared.cut_ns,
+        tuple(errors),
+        counts,
+        tuple(connections),
+        passed,
     )
 
 

@@ -87,15 +87,18 @@ class Shared:
         if cut is not None and cut.event == "save_complete":
             self.walker.main.stop_before = lambda kind, _: kind == "end"
 
-    def begin(self) -> None:
-        """Note the first byte; a cut after a time counts from here."""
+    def now(self) -> int:
+        """Return the time after the first byte; a cut after a time counts from there too."""
+        if self.counts.since_ns is not None:
+            return self.counts.since()
         with self.lock:
             first = self.counts.since_ns is None
-            self.counts.tick()
+            now = self.counts.since()
             if first and self._after_ns is not None:
                 self._timer = threading.Timer(self._after_ns / 1e9, self.cut_now)
                 self._timer.daemon = True
                 self._timer.start()
+            return now
 
     def grant(self, count: int) -> int:
         """Return how many of so many bytes may pass before the cut."""
