@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from migkit.cli import options, output
+from migkit.cli import lab_run, options, output
 from migkit.cli.terminal import Progress
 
 _EPILOG = """\
 examples:
   migkit lab install
   migkit lab status
-  migkit lab status --qemu /usr/bin/qemu-system-x86_64
+  migkit lab run scenario.toml --out runs/first
 """
 
 _INSTALL_EPILOG = """\
@@ -39,13 +39,14 @@ def add_parser(commands: options.Commands) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
         "lab",
-        help="run real QEMUs: install, look what is there",
+        help="run migrations on real QEMUs: install, status, run",
         description="Install real QEMUs without rights, and run pairs of them.",
         epilog=_EPILOG,
     )
     parts = parser.add_subparsers(title="parts", metavar="PART", dest="part", required=True)
     _add_install(parts)
     _add_status(parts)
+    lab_run.add_parser(parts)
 
 
 def _add_install(parts: options.Commands) -> None:

@@ -21,7 +21,7 @@ from migkit.scenario.scenario import Scenario
 from migkit.scenario.timeline import TimelineItem
 from migkit.workloads import HotCold, Sequential, Uniform, Workload
 
-__all__ = ["SCENARIO_FILE", "scenario_of_capture"]
+__all__ = ["EXACT", "SCENARIO_FILE", "scenario_of_capture"]
 
 SCENARIO_FILE = "scenario.json"
 
@@ -32,6 +32,8 @@ _PATTERNS: dict[str, type[Workload]] = {
     "hotcold": HotCold,
 }
 _COMMANDS = {"relay-cut": "cut"}
+EXACT = "migkit_scenario"
+"""Key of the exact form, where a recording's guest or link has more than the captures' can say."""
 
 
 def scenario_of_capture(path: Path) -> Scenario:
@@ -72,6 +74,8 @@ def scenario_of_capture(path: Path) -> Scenario:
 
 
 def _scenario(values: Mapping[str, Any]) -> Scenario:
+    if EXACT in values:
+        return _from_exact(values)
     workload = _workload(values["guest"]["workload"])
     host = HostProfile.load()
     return Scenario(
@@ -89,6 +93,17 @@ def _scenario(values: Mapping[str, Any]) -> Scenario:
         observe_for_s=values.get("observed_for_s"),
         workload_lead_s=_READY_TO_MIGRATE_S,
         accelerator=Accelerator(values["qemu"].get("accelerator", "tcg")),
+    )
+
+
+def _from_exact(values: Mapping[str, Any]) -> Scenario:
+    """Read migkit's own form; when each command was really given stands in the timeline."""
+    from migkit.scenario.io import scenario_from_dict
+
+    return dataclasses.replace(
+        scenario_from_dict(values[EXACT]),
+        timeline=tuple(_timeline_item(item) for item in values["timeline"]),
+        observe_for_s=values.get("observed_for_s"),
     )
 
 

@@ -1,0 +1,298 @@
+"""One migration of a real pair, from two processes to the last reply."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from migkit.errors import LabError
+from migkit.lab.machine import Machine
+from migkit.lab.relay import Relay
+from migkit.lab.replies import outcome_of, progress_line, read_blocks
+from migkit.lab.timeline import Item, Timeline, incoming_port
+from migkit.lab.trace_events import write_events
+
+if TYPE_CHECKING:
+    from migkit.lab.qemus import Qemu
+    from migkit.scenario import Scenario
+
+__all__ = ["Observed", "Pair", "observe"]
+
+_POLL_S = 0.05
+_READY_WITHIN_S = 120
+_FINAL = ("completed", "failed", "cancelled")
+_ABSENT = ("exited", "no answer")
+_DEST_ENDS_WITHIN_S = 20
+_SETTLES_S = 1.0
+_LISTENS_FOR_BEATS_S = 0.4
+
+
+@dataclass
+class Pair:
+    """What a pair is started with.
+
+    Parameters
+    ----------
+    source, dest : Qemu
+        The programs.
+    words : sequence of str
+        Machine and guest.
+    ready : str
+        What the guest prints when it may be migrated; nothing waits for it if empty.
+    lead_s : float
+        How long it runs before ``migrate``, seconds.
+    relay : bool
+        Whether the stream passes through a relay.
+    relay_bytes_per_s : int
+        Its rate; 0 is none.
+    relay_latency_s : float
+        Its latency.
+    refused : bool
+        Whether nothing listens where the source connects to.
+    timeline : tuple of TimelineItem or KillSource
+        Commands and failures, and their moments.
+    """
+
+    source: Qemu
+    dest: Qemu
+    words: Sequence[str]
+    ready: str = "ready"
+    lead_s: float = 1.0
+    relay: bool = False
+    relay_bytes_per_s: int = 0
+    relay_latency_s: float = 0.0
+    refused: bool = False
+    timeline: tuple[Item, ...] = ()
+
+
+@dataclass
+class Observed:
+    """What was seen of a migration, as the captures' files name it."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+    timeline: list[dict[str, Any]] = field(default_factory=list)
+    polls: list[dict[str, Any]] = field(default_factory=list)
+    ram_blocks: list[dict[str, Any]] = field(default_factory=list)
+    observed_for_s: float | None = None
+
+
+async def observe(
+    pair: Pair, scenario: Scenario, folder: Path, say: Callable[[str], None]
+) -> Observed:
+    """Run a migration and watch it.
+
+    Parameters
+    ----------
+    pair : Pair
+        The two QEMUs.
+    scenario : Scenario
+        Its capabilities, parameters and time of observation count.
+    folder : Path
+        Where logs, sockets and serial lines lie.
+    say : callable
+        Told what is going on.
+
+    Returns
+    -------
+    Observed
+        What was seen. Both QEMUs have ended then, also after an error.
+
+    Raises
+    ------
+    LabError
+        If a QEMU does not start, or refuses what it is given before ``migrate``.
+    """
+    session = _Session(pair, scenario, folder, say)
+    try:
+        await session.prepare()
+        await session.migrate()
+        return await session.finish()
+    finally:
+        await session.close()
+
+
+class _Session:
+    def __init__(
+        self, pair: Pair, scenario: Scenario, folder: Path, say: Callable[[str], None]
+    ) -> None:
+        self._pair, self._scenario, self._folder, self._say = pair, scenario, folder, say
+        self._machines: list[Machine] = []
+        self._relay: Relay | None = None
+        self._started = 0.0
+        self._watched: list[dict[str, Any]] = []
+        self._seen = Observed()
+
+    def _now(self) -> float:
+        """Seconds since ``migrate`` was issued."""
+        return time.monotonic() - self._started
+
+    async def prepare(self) -> None:
+        """Start both, wait for the guest, and give capabilities and parameters."""
+        self._say("starting QEMU")
+        pair, events = self._pair, self._folder / "events"
+        for name, qemu, extra in (
+            ("source", pair.source, ()),
+            ("dest", pair.dest, ("-incoming", "defer")),
+        ):
+            file = events.with_name(f"events.{name}")
+            write_events(qemu, file)
+            machine = Machine(name, qemu, [*pair.words, *extra], self._folder, file)
+            self._machines.append(machine)
+        for machine in self._machines:
+            await machine.connect()
+            await self._give_settings(machine)
+        self._say("waiting for the guest")
+        await self._wait_until_ready(self._machines[0])
+        blocks = await self._machines[0].tell(
+            "human-monitor-command", command_line="info ramblock"
+        )
+        self._seen.ram_blocks = read_blocks(blocks)
+        await asyncio.sleep(pair.lead_s)
+
+    async def _give_settings(self, machine: Machine) -> None:
+        on = [name for name, state in self._scenario.capabilities.to_qmp().items() if state]
+        states = [{"capability": name, "state": True} for name in on]
+        if states:
+            await machine.tell("migrate-set-capabilities", capabilities=states)
+        values = self._scenario.parameters.to_qmp(changed_only=True)
+        if values:
+            await machine.tell("migrate-set-parameters", **values)
+
+    async def _wait_until_ready(self, source: Machine) -> None:
+        deadline = time.monotonic() + _READY_WITHIN_S
+        while self._pair.ready and self._pair.ready not in source.printed():
+            said = source.printed()
+            if "error " in said or source.child.ended or time.monotonic() > deadline:
+                found = said[-200:] or source.child.said()
+                raise LabError.of("start the guest", f"it said: {found}", "see the words")
+            await asyncio.sleep(0.01)
+
+    async def migrate(self) -> None:
+        """Issue ``migrate``, then poll and give commands until it is over."""
+        source, dest = self._machines
+        await dest.tell("migrate-incoming", uri="tcp:127.0.0.1:0")
+        port = await incoming_port(dest)
+        if self._pair.relay:
+            self._relay = Relay(port, self._pair.relay_bytes_per_s, self._pair.relay_latency_s)
+            port = self._relay.port
+        if self._pair.refused:
+            port = 1
+        timeline = Timeline(
+            self._pair.timeline, source, dest, self._relay, self._now, self._note_after_cut
+        )
+        self._seen.result["migrate_issued_epoch_s"] = time.time()
+        self._started = time.monotonic()
+        await source.tell("migrate", uri=f"tcp:127.0.0.1:{port}")
+        commands = asyncio.create_task(timeline.run())
+        try:
+            await self._poll_until_over(timeline, commands)
+        finally:
+            commands.cancel()
+            await asyncio.gather(commands, return_exceptions=True)
+        timeline.follow()
+        if timeline.was_cut:
+            await self._note_after_cut()
+        self._seen.timeline = timeline.given
+
+    async def _poll_until_over(self, timeline: Timeline, commands: asyncio.Task[None]) -> None:
+        source, ends = self._machines[0], self._scenario.observe_for_s
+        over_since: float | None = None
+        while True:
+            if commands.done():
+                commands.result()
+            started = self._now()
+            reply = await source.ask("query-migrate")
+            if reply is not None:
+                self._seen.polls.append({"t": round(started, 4), "src": reply})
+            status = reply.get("status", "none") if reply is not None else source.absence
+            self._say(progress_line(status, started, reply or {}))
+            if ends is not None and started >= ends:
+                active = status not in (*_FINAL, *_ABSENT)
+                self._seen.observed_for_s = round(started, 3) if active else None
+                return
+            # After the end a later command can still change something, or be worth its refusal.
+            more = timeline.waits_for_time and status not in ("completed", "cancelled")
+            if _is_over(status) and not more:
+                over_since = started if over_since is None else over_since
+                # A pause, or a peer that is gone, may be noticed late on the other side.
+                settle = 0.0 if status in ("completed", "cancelled") else _SETTLES_S
+                if started - over_since >= settle:
+                    return
+            else:
+                over_since = None
+            await asyncio.sleep(max(_POLL_S - (self._now() - started), 0))
+
+    async def _note_after_cut(self) -> None:
+        """Note the states of both sides once, after a cut and before what follows it."""
+        if "after_cut" not in self._seen.result:
+            self._seen.result["after_cut"] = await self._states()
+
+    async def _states(self) -> dict[str, Any]:
+        states: dict[str, Any] = {}
+        for side, machine in zip(("source", "destination"), self._machines, strict=True):
+            states[side] = {
+                "migration": await machine.ask("query-migrate") or machine.absence,
+                "vm": await machine.ask("query-status") or machine.absence,
+            }
+        return states
+
+    async def finish(self) -> Observed:
+        """Wait for the destination, listen which side runs the guest, and ask for the rest."""
+        self._say("last replies")
+        source, dest = self._machines
+        last = await source.ask("query-migrate") or {}
+        await self._wait_for_destination(last, dest)
+        result, states = self._seen.result, await self._states()
+        result["heartbeat"] = await self._listen()
+        for side, machine in zip(("source", "destination"), self._machines, strict=True):
+            reply = states[side]["migration"]
+            result[f"query_migrate_{side}"] = (
+                {"status": reply} if isinstance(reply, str) else reply
+            )
+            result[f"run_state_{side}"] = states[side]["vm"]
+            result[f"events_{side}"] = machine.events()
+        result["all_parameters"] = await source.ask("query-migrate-parameters")
+        listed: Any = await source.ask("query-migrate-capabilities")
+        result["all_capabilities"] = {row["capability"]: row["state"] for row in (listed or ())}
+        if "after_cut" in result:
+            result["final"] = states
+        result["outcome"] = outcome_of(result, states, self._seen.observed_for_s)
+        return self._seen
+
+    async def _wait_for_destination(self, reply: dict[str, Any], dest: Machine) -> None:
+        deadline = time.monotonic() + _DEST_ENDS_WITHIN_S
+        while reply.get("status") == "completed" and time.monotonic() < deadline:
+            answer = await dest.ask("query-migrate")
+            if answer is None or answer.get("status") in _FINAL:
+                return
+            await asyncio.sleep(_POLL_S)
+
+    async def _listen(self) -> dict[str, Any]:
+        """Tell on which side the guest goes on: its heartbeats in a short while."""
+        before = [machine.beat() for machine in self._machines]
+        await asyncio.sleep(_LISTENS_FOR_BEATS_S)
+        after = [machine.beat() for machine in self._machines]
+        sides = ("source", "destination")
+        return {
+            side: {
+                "beating": last is not None and last != first,
+                "guest_ms": last[0] if last else None,
+                "page_writes": last[1] if last else None,
+            }
+            for side, first, last in zip(sides, before, after, strict=True)
+        }
+
+    async def close(self) -> None:
+        """End everything; both logs are whole then."""
+        for machine in self._machines:
+            await machine.close()
+        if self._relay is not None:
+            self._relay.close()
+
+
+def _is_over(status: str) -> bool:
+    return status in (*_FINAL, *_ABSENT, "postcopy-paused")
