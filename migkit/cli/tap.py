@@ -27,7 +27,7 @@ A cut breaks all connections, once, to the byte:
 
 examples:
   migkit tap tcp:127.0.0.1:4444 tcp:127.0.0.1:4445
-  migkit tap tcp:127.0.0.1:4444 unix:/tmp/destination --rate 100MiB/s --latency 5ms
+  migkit tap tcp:127.0.0.1:4444 unix:/run/destination --rate 100MiB/s --latency 5ms
   migkit tap tcp:127.0.0.1:4444 tcp:127.0.0.1:4445 --cut save_complete --json tap.json
   migkit tap tcp:127.0.0.1:4444 tcp:127.0.0.1:4445 --record channels/ --frames frames/
   migkit stream show channels/channel-0-to-destination --return-path channels/channel-0-to-source
