@@ -1,4 +1,4 @@
-"""Rewrite ``registry.toml`` from captures and streams on disk: run it after one was added.
+"""Rewrite ``registry.toml`` from captures, streams and traces on disk: run it after one was added.
 
 Texts of captures that are registered already are kept; a new one gets an empty ``about``.
 """
@@ -13,8 +13,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 REGISTRY = HERE / "registry.toml"
 HEAD = """\
-# Checksums of every file of every capture and stream. Measured data, free to ship; see README.md.
-# Written by register.py, but for the texts.
+# Checksums of every file of every capture, stream and trace. Measured data, free to ship: see
+# README.md. Written by register.py, but for the texts.
 """
 
 
@@ -45,6 +45,19 @@ def stream_entry(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def trace_entry(folder: Path) -> str:
+    """Write the entry of one dirty trace."""
+    recorded = json.loads((folder / "trace.json").read_text(encoding="utf-8"))
+    lines = [
+        f"[traces.{json.dumps(folder.name)}]",
+        f"about = {json.dumps(recorded['about'])}",
+        f"qemu_version = {json.dumps(recorded['qemu']['version'])}",
+        "",
+        *checksums("traces", folder),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def checksums(table: str, folder: Path) -> list[str]:
     """Write the checksum of every file of a folder."""
     lines = [f"[{table}.{json.dumps(folder.name)}.sha256]"]
@@ -64,6 +77,7 @@ def main() -> None:
     names += [name for name in found if name not in known]
     entries = [entry(found[name], known.get(name, {}).get("about", "")) for name in names]
     entries += [stream_entry(folder) for folder in sorted((HERE / "streams").iterdir())]
+    entries += [trace_entry(folder) for folder in sorted((HERE / "traces").iterdir())]
     REGISTRY.write_text("\n".join([HEAD, *entries]), encoding="utf-8")
 
 

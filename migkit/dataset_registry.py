@@ -58,7 +58,7 @@ def tables_of(kind: str) -> dict[str, Any]:
     Parameters
     ----------
     kind : str
-        ``captures`` or ``streams``.
+        ``captures``, ``streams`` or ``traces``.
 
     Returns
     -------

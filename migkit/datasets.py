@@ -1,8 +1,8 @@
-"""The captures, streams and scenarios that ship with migkit, found and checked.
+"""The captures, streams, dirty traces and scenarios that ship with migkit, found and checked.
 
 They lie in the folder ``datasets`` of a checkout, or in the folder that the environment variable
 ``MIGKIT_DATA`` names. Its ``registry.toml`` holds the checksum of every file of every
-capture and stream.
+capture, stream and trace.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migkit.dataset_registry import VARIABLE, check_file, root, tables_of, unreadable
+from migkit.dirty_traces import DirtyTrace, dirty_trace_names, load_dirty_trace
 from migkit.errors import DatasetError, did_you_mean
 
 if TYPE_CHECKING:
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
 __all__ = [
     "VARIABLE",
     "CaptureRecord",
+    "DirtyTrace",
     "capture_folder",
     "capture_folders",
     "capture_names",
     "capture_record",
+    "dirty_trace_names",
     "load_capture",
+    "load_dirty_trace",
     "root",
     "scenario_file",
     "scenario_names",
