@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .receiving import Receiver, receive
+from .reception import Reception
+from .saved import read_saved
 from .sending import Sent, send
 
-__all__ = ["Sent", "send"]
+__all__ = ["Receiver", "Reception", "Sent", "read_saved", "receive", "send"]

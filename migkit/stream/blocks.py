@@ -67,6 +67,8 @@ class Blocks:
         """Add the next block of the list."""
         if name.encode() in self.number:
             raise cursor.fail(f"block {name} a second time")
+        if len(self.listed) == wire.MOST_BLOCKS:
+            raise cursor.fail(f"more than {wire.MOST_BLOCKS} blocks")
         if used_length % self.page_size:
             raise cursor.fail(
                 f"block {name} of {used_length} B, not whole pages of {self.page_size} B"

@@ -60,12 +60,15 @@ class Command:
         Of the target, with POSTCOPY_ADVISE.
     discards : list of Discard
         With POSTCOPY_RAM_DISCARD.
+    block : str
+        With RECV_BITMAP.
     """
 
     name: str
     value: int | None = None
     page_size: int | None = None
     discards: list[Discard] = field(default_factory=list)
+    block: str = ""
 
 
 def read_command(cursor: Cursor) -> Command:
@@ -100,6 +103,8 @@ def read_command(cursor: Cursor) -> Command:
         return Command(name, inside.u64("page sizes"), inside.u64("page size"))
     if name == "POSTCOPY_RAM_DISCARD":
         return Command(name, discards=_discards(inside, start))
+    if name == "RECV_BITMAP":
+        return Command(name, block=inside.text("block"))
     return Command(name)
 
 

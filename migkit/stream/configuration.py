@@ -13,6 +13,7 @@ from .cursor import Cursor
 __all__ = ["Configuration", "read_header"]
 
 _MOST_MACHINE_NAME = 4096
+_MOST_CAPABILITIES = 256
 _PREFIX = "configuration/"
 
 
@@ -67,7 +68,7 @@ def read_header(cursor: Cursor) -> Configuration:
     version = cursor.u32("version")
     if version != wire.VM_FILE_VERSION:
         raise cursor.fail(f"version {version}, known is 3", "migrate with a newer QEMU", start + 4)
-    if cursor.left < 1 or cursor.data[cursor.at] != wire.CONFIGURATION:
+    if not cursor.have(1) or cursor.data[cursor.at] != wire.CONFIGURATION:
         return Configuration()
     cursor.record = "configuration"
     cursor.at += 1
@@ -80,7 +81,7 @@ def _configuration(cursor: Cursor) -> Configuration:
         raise cursor.fail(f"a machine's name of {length} B, allowed {_MOST_MACHINE_NAME} B")
     machine = cursor.take(length, "machine's name").decode("utf-8", "replace")
     found: dict[str, object] = {}
-    while cursor.left and cursor.data[cursor.at] == wire.SUBSECTION:
+    while cursor.have(1) and cursor.data[cursor.at] == wire.SUBSECTION:
         cursor.at += 1
         name = cursor.text("name of a subsection")
         cursor.u32("version of a subsection")
@@ -88,7 +89,8 @@ def _configuration(cursor: Cursor) -> Configuration:
             found["page_bits"] = _page_bits(cursor)
         elif name == _PREFIX + "capabilities":
             count = cursor.u32("number of capabilities")
-            cursor.need(2 * count, "capabilities")
+            if count > _MOST_CAPABILITIES:
+                raise cursor.fail(f"{count} capabilities, allowed {_MOST_CAPABILITIES}")
             found["capabilities"] = tuple(cursor.text("capability") for _ in range(count))
         elif name == _PREFIX + "uuid":
             found["uuid"] = cursor.take(16, "uuid").hex()

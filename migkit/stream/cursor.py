@@ -27,7 +27,6 @@ class Cursor:
         Where to begin, in bytes.
     end : int, optional
         First byte that does not belong to what is read; the buffer's end if left out.
-
     base : int
         Where the buffer begins in its stream; 0 unless it is a window that moves along.
 
@@ -40,6 +39,9 @@ class Cursor:
     """
 
     __slots__ = ("at", "base", "data", "end", "mark", "record")
+
+    live = False
+    """Whether it waits for what has not come."""
 
     def __init__(self, data: Buffer, at: int = 0, end: int | None = None, base: int = 0) -> None:
         self.data = data
@@ -58,6 +60,21 @@ class Cursor:
     def left(self) -> int:
         """Bytes to the end."""
         return self.end - self.at
+
+    def have(self, count: int) -> bool:
+        """Tell whether so many bytes are left; a cursor over a channel waits for them."""
+        return self.left >= count
+
+    def await_at(self, at: int, count: int) -> None:
+        """Let a cursor over a channel wait a while for bytes that may follow."""
+
+    def more(self) -> bool:
+        """Tell whether a cursor over a channel got bytes more than there were."""
+        return False
+
+    def settle(self) -> bool:
+        """Let a cursor over a channel forget what was read; tell whether more had come."""
+        return False
 
     def fail(self, found: str, fix: str = AS_WRITTEN, at: int | None = None) -> StreamError:
         """Make the error that says where this is; the caller raises it."""
@@ -106,7 +123,7 @@ class Cursor:
 
     def peek_u64(self) -> int:
         """Return the next be64 and stay; 0 where fewer bytes are left."""
-        if self.left < _U64.size:
+        if not self.have(_U64.size):
             return 0
         value: int = _U64.unpack_from(self.data, self.at)[0]
         return value

@@ -10,11 +10,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from . import wire
-from .cursor import Buffer, Cursor
+from .cursor import Cursor
 
 __all__ = ["Ending", "find_footer", "read_footer"]
 
 _MOST_CANDIDATES = 10_000
+_HEAD_BYTES = 7
+"""What is looked at of the record behind a footer; longer where it has a name."""
 
 
 @dataclass(frozen=True)
@@ -23,30 +25,29 @@ class Ending:
 
     Attributes
     ----------
-    data : bytes, bytearray or mmap
-        The file.
-    end : int
-        Where the stream, or the package, ends.
+    cursor : Cursor
+        In the stream, or in the package.
     started : collection of int
         Ids of sections that a part or an end may follow.
     in_package : bool
         Inside a package there is no end-of-file record; its end is one.
     """
 
-    data: Buffer
-    end: int
+    cursor: Cursor
     started: Collection[int]
     in_package: bool
 
     def plausible(self, at: int) -> bool:
         """Tell whether a record can begin here."""
-        if at == self.end:
+        self.cursor.await_at(at, _HEAD_BYTES)
+        if at == self.cursor.end:
             return True
-        kind, data = self.data[at], self.data
+        data = self.cursor.data
+        kind = data[at]
         if kind == wire.VM_EOF:
-            rest = data[at + 1 : at + 7]
+            rest = data[at + 1 : min(at + 7, self.cursor.end)]
             return not self.in_package and (
-                at + 1 == self.end or (rest[:1] == b"\x06" and rest[5:6] == b"{")
+                not rest or (rest[:1] == b"\x06" and rest[5:6] == b"{")
             )
         if kind in {wire.SECTION_PART, wire.SECTION_END}:
             return int.from_bytes(data[at + 1 : at + 5], "big") in self.started
@@ -55,11 +56,14 @@ class Ending:
         return kind in {wire.SECTION_START, wire.SECTION_FULL} and self._named(at)
 
     def _named(self, at: int) -> bool:
-        section = int.from_bytes(self.data[at + 1 : at + 5], "big")
-        length = self.data[at + 5] if at + 5 < self.end else 0
-        name = bytes(self.data[at + 6 : at + 6 + length])
+        end = self.cursor.end
+        length = self.cursor.data[at + 5] if at + 5 < end else 0
+        self.cursor.await_at(at, 6 + length + 8)
+        data, end = self.cursor.data, self.cursor.end
+        section = int.from_bytes(data[at + 1 : at + 5], "big")
+        name = bytes(data[at + 6 : at + 6 + length])
         printable = name.isascii() and name.decode("ascii").isprintable()
-        fits = at + 6 + length + 8 <= self.end
+        fits = at + 6 + length + 8 <= end
         return bool(length) and fits and printable and section not in self.started
 
 
@@ -106,7 +110,7 @@ def find_footer(cursor: Cursor, section_id: int, ending: Ending) -> None:
     footer = bytes([wire.SECTION_FOOTER]) + section_id.to_bytes(4, "big")
     at = cursor.at
     for _ in range(_MOST_CANDIDATES):
-        at = cursor.data.find(footer, at, cursor.end)
+        at = _find(cursor, footer, at)
         if at < 0:
             break
         if ending.plausible(at + wire.FOOTER_BYTES):
@@ -117,3 +121,14 @@ def find_footer(cursor: Cursor, section_id: int, ending: Ending) -> None:
         f"no footer of section {section_id} in the {cursor.left} B that are left",
         "give the whole stream, or read as far as it goes with partial",
     )
+
+
+def _find(cursor: Cursor, footer: bytes, at: int) -> int:
+    """Find a footer from a place on, in what is there and in what comes."""
+    while True:
+        found = cursor.data.find(footer, at, cursor.end)
+        if found >= 0:
+            return found
+        at = max(at, cursor.end - len(footer) + 1)
+        if not cursor.more():
+            return -1

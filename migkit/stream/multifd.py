@@ -5,6 +5,7 @@ Source: migration/multifd.h (MultiFDPacket_t), multifd-nocomp.c, multifd-device-
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -166,7 +167,7 @@ def _pages(
     at = cursor.at
     cursor.skip(8 * most, "offsets of pages")
     sync = bool(flags & wire.MULTIFD_FLAG_SYNC)
-    if normal + zero > most or number >> 62:
+    if normal + zero > most or payload > 2 * wire.MULTIFD_PACKET_BYTES or number >> 62:
         raise cursor.fail(f"packet {number} of {normal} + {zero} pages, allowed {most}", at=start)
     if (method == "none" and payload != normal * blocks.page_size) or (sync and payload):
         raise cursor.fail(f"{payload} B of payload for {normal} pages", at=start)
@@ -210,7 +211,9 @@ def _check_pages(
 def tally_packets(
     packets: list[tuple[Buffer | None, Packet]], blocks: Blocks, tally: PageTally
 ) -> None:
-    """Count the pages of all channels in the order of ``packet_num``, a SYNC ending a round.
+    """Count the pages of all channels, those between the same SYNCs in order of ``packet_num``.
+
+    A packet may have a higher number than another channel's SYNC and come before that of its own.
 
     Parameters
     ----------
@@ -222,15 +225,16 @@ def tally_packets(
     tally : PageTally
         Gets them.
     """
-    numbered = [(p.packet_num, data, p) for data, p in packets if p.packet_num is not None]
-    round_, synced = -1, True
-    for _, data, packet in sorted(numbered, key=lambda entry: entry[0]):
-        if packet.kind == "sync":
-            synced = True
+    numbered = []
+    synced: Counter[int] = Counter()
+    for data, packet in packets:
+        synced[packet.channel] += packet.kind == "sync"
+        if packet.normal_pages + packet.zero_pages:
+            numbered.append((synced[packet.channel], packet.packet_num, data, packet))
+    round_, before = -1, -1
+    for syncs, _, data, packet in sorted(numbered, key=lambda entry: entry[:2]):
         count = packet.normal_pages + packet.zero_pages
-        if not count:
-            continue
-        round_ += synced
-        synced = False
+        round_ += syncs != before
+        before = syncs
         pages = np.zeros(count, np.int64) if data is None else pages_of(data, packet, blocks)
         tally.take_packet(packet.offset, pages, packet.normal_pages, round_)

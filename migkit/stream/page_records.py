@@ -31,6 +31,7 @@ _CONTINUE, _EOS = wire.RAM_SAVE_FLAG_CONTINUE, wire.RAM_SAVE_FLAG_EOS
 _SAME_PAGE, _SAME_ZERO = _PAGE | _CONTINUE, _ZERO | _CONTINUE
 _ZERO_STEP = 9
 _MARKS = (wire.RAM_SAVE_FLAG_HOOK, wire.RAM_SAVE_FLAG_MULTIFD_FLUSH)
+_LONGEST_HEAD = 8 + 1 + 255 + 3
 _STREAK = 8
 _MOST_AT_ONCE = 1 << 16
 MOST_HELD = 1 << 18
@@ -116,6 +117,9 @@ class PageChannel:
     ----------
     most : int
         Pages after which it gets one.
+    on_flush : callable or None
+        Called at a word that multifd channels are to be waited for, when all pages before it were
+        handed on.
     """
 
     def __init__(self, blocks: Blocks, take: Callable[[PageBatch], None]) -> None:
@@ -123,6 +127,7 @@ class PageChannel:
         self.block: int | None = None
         self.flushes = 0
         self.most = MOST_HELD
+        self.on_flush: Callable[[], None] | None = None
         self._take = take
         self._row = 0
         self._batch = PageBatch()
@@ -181,22 +186,42 @@ class PageChannel:
     def read_on(self, cursor: Cursor, *, framed: bool = True) -> None:
         """Read on in a section, to its end; the cursor's mark is where a record begins."""
         mask = self.blocks.page_size - 1
-        while framed or cursor.left:
+        longest = self.blocks.page_size + _LONGEST_HEAD
+        while True:
             self._continued(cursor, mask)
             if self.held >= self.most:
                 self.flush()
                 self.goes_on(cursor.place)
-            elif framed or cursor.left:
-                cursor.mark = cursor.at
-                word = cursor.u64("word of a page record")
-                flags = word & mask
-                if flags == _EOS:
-                    break
-                if flags in _MARKS:
-                    self.flushes += flags == wire.RAM_SAVE_FLAG_MULTIFD_FLUSH
-                    self.goes_on(cursor.place)
-                else:
-                    self._record(cursor, word, flags)
+                continue
+            if cursor.live and cursor.left < longest and self._settled(cursor):
+                continue
+            if not (framed or cursor.have(1)):
+                break
+            cursor.mark = cursor.at
+            word = cursor.u64("word of a page record")
+            flags = word & mask
+            if flags == _EOS:
+                break
+            if flags in _MARKS:
+                self._mark(flags)
+                self.goes_on(cursor.place)
+            else:
+                self._record(cursor, word, flags)
+
+    def _settled(self, cursor: Cursor) -> bool:
+        """Hand on what was read before more is waited for; tell whether more was there already."""
+        self.flush()
+        came = cursor.settle()
+        self.goes_on(cursor.place)
+        return came
+
+    def _mark(self, flags: int) -> None:
+        if flags != wire.RAM_SAVE_FLAG_MULTIFD_FLUSH:
+            return
+        self.flushes += 1
+        if self.on_flush is not None:
+            self.flush()
+            self.on_flush()
 
     def _continued(self, cursor: Cursor, mask: int) -> None:
         """Walk pages that continue the block, up to a record of another form, or a wrong one."""

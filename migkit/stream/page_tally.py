@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from . import wire
 from .blocks import Blocks
 from .page_records import PageBatch
 
-__all__ = ["KINDS", "NORMAL", "SUMS", "XBZRLE", "ZERO", "PageTally"]
+__all__ = ["KINDS", "NORMAL", "SUMS", "XBZRLE", "ZERO", "Layout", "PageTally", "lay_out"]
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -27,6 +28,72 @@ SUMS = (*KINDS, "bytes", "xbzrle_bytes", "round")
 """What is known of a section: pages, bytes of their records, those of differences without the
 first 8 (QEMU's counter ``xbzrle-cache.bytes``), and the round of the last page."""
 _NONE = 1 << 62
+
+
+class Layout(NamedTuple):
+    """Page records of one channel, an entry a record.
+
+    Attributes
+    ----------
+    pages : array of int64
+        Numbers through all blocks.
+    kinds : array of int64
+        Indices of `KINDS`.
+    lengths : array of int64
+        Bytes with head.
+    payloads : array of int64
+        Bytes at the end of it: the page, the difference, or one byte 0.
+    offsets : array of int64
+        Where they begin in the stream.
+    sections : array of int64
+        Rows of records of the main stream.
+    """
+
+    pages: Int64Array
+    kinds: Int64Array
+    lengths: Int64Array
+    payloads: Int64Array
+    offsets: Int64Array
+    sections: Int64Array
+
+
+def lay_out(batch: PageBatch, blocks: Blocks) -> Layout:
+    """Find out which pages the records of a batch are, and where they lie.
+
+    Parameters
+    ----------
+    batch : PageBatch
+        With a record at least.
+    blocks : Blocks
+        What the stream announced.
+
+    Returns
+    -------
+    Layout
+        In the stream's order.
+    """
+    size = blocks.page_size
+    words = np.frombuffer(batch.words, np.uint64)
+    count = len(words)
+    of = _spread([number for _, number in batch.entered], [i for i, _ in batch.entered], count)
+    flags = (words & np.uint64(size - 1)).astype(np.int64)
+    kinds = np.where(flags & wire.RAM_SAVE_FLAG_PAGE, NORMAL, ZERO)
+    kinds[(flags & wire.RAM_SAVE_FLAG_XBZRLE) != 0] = XBZRLE
+    pages = (words // np.uint64(size)).astype(np.int64) + blocks.first_pages()[of]
+    payloads = np.array([size, 1, 0])[kinds]
+    payloads[kinds == XBZRLE] = np.frombuffer(batch.xbzrle_sizes, np.uint16)
+    lengths = payloads + np.array([8, 8, 8 + 3])[kinds]
+    named = (flags & wire.RAM_SAVE_FLAG_CONTINUE) == 0
+    lengths[named] += blocks.id_bytes()[of[named]]
+    followers = [*(begin for begin, _, _ in batch.gapless[1:]), count]
+    gapless = zip(batch.gapless, followers, strict=True)
+    places = [place for place, follower in gapless if place[0] < follower]
+    begins = [begin for begin, _, _ in places]
+    before = np.cumsum(lengths) - lengths
+    shift = [at - int(before[begin]) for begin, at, _ in places]
+    offsets = before + _spread(shift, begins, count)
+    sections = _spread([row for _, _, row in places], begins, count)
+    return Layout(pages, kinds, lengths, payloads, offsets, sections)
 
 
 class PageTally:
@@ -69,28 +136,12 @@ class PageTally:
 
     def take(self, batch: PageBatch) -> None:
         """Take the records of a batch; see `PageChannel`."""
-        size = self.blocks.page_size
-        words = np.frombuffer(batch.words, np.uint64)
-        count = len(words)
-        of = _spread([number for _, number in batch.entered], [i for i, _ in batch.entered], count)
-        flags = (words & np.uint64(size - 1)).astype(np.int64)
-        kinds = np.where(flags & wire.RAM_SAVE_FLAG_PAGE, NORMAL, ZERO)
-        kinds[(flags & wire.RAM_SAVE_FLAG_XBZRLE) != 0] = XBZRLE
-        pages = (words // np.uint64(size)).astype(np.int64) + self.blocks.first_pages()[of]
-        lengths = np.array([8 + size, 8 + 1, 8 + 3])[kinds]
-        lengths[kinds == XBZRLE] += np.frombuffer(batch.xbzrle_sizes, np.uint16)
-        named = (flags & wire.RAM_SAVE_FLAG_CONTINUE) == 0
-        lengths[named] += self.blocks.id_bytes()[of[named]]
-        followers = [*(begin for begin, _, _ in batch.gapless[1:]), count]
-        gapless = zip(batch.gapless, followers, strict=True)
-        places = [place for place, follower in gapless if place[0] < follower]
-        begins = [begin for begin, _, _ in places]
-        before = np.cumsum(lengths) - lengths
-        shift = [at - int(before[begin]) for begin, at, _ in places]
-        offsets = before + _spread(shift, begins, count)
-        sections = _spread([row for _, _, row in places], begins, count)
-        rounds = self._rounds_of(pages, batch.breaks)
-        self._add(pages, kinds, lengths, offsets, sections, rounds)
+        self.add(lay_out(batch, self.blocks), batch.breaks)
+
+    def add(self, layout: Layout, breaks: list[int]) -> None:
+        """Take records that were laid out already."""
+        pages, kinds, lengths, _, offsets, sections = layout
+        self._add(pages, kinds, lengths, offsets, sections, self._rounds_of(pages, breaks))
 
     def _rounds_of(self, pages: Int64Array, breaks: list[int]) -> Int64Array:
         if not self._sweeps:

@@ -12,7 +12,7 @@ from migkit.errors import StreamError
 
 from . import wire
 from .blocks import Blocks, read_blocks
-from .commands import Discard, read_command
+from .commands import Command, Discard, read_command
 from .configuration import Configuration, read_header
 from .cursor import Buffer, Cursor
 from .device_lengths import Description, find_description
@@ -87,6 +87,13 @@ class MainStream:
     ----------
     keep : bool
         Whether every page is kept.
+
+    Attributes
+    ----------
+    command : Command
+        The last one.
+    most_ram_bytes : int or None
+        More RAM than this is refused.
     """
 
     def __init__(self, *, keep: bool) -> None:
@@ -96,9 +103,12 @@ class MainStream:
         self.tally = PageTally(self.blocks, keep=keep)
         self.channel = PageChannel(self.blocks, self.tally.take)
         self.discards: list[Discard] = []
+        self.command = Command("")
+        self.most_ram_bytes: int | None = None
         self.trailing = 0
         self._started: dict[int, Head] = {}
         self._advised: tuple[int, int | None] = (0, None)
+        self._packaged = False
         self._rows = 0
 
     def records(self, data: Buffer, offset: int = 0) -> Iterator[Record]:
@@ -122,20 +132,26 @@ class MainStream:
             At the first thing that is wrong.
         """
         cursor = Cursor(data, offset)
-        if self._started and data[offset : offset + 1] == bytes([wire.COMMAND]):
+        self.description = find_description(data, offset)
+        yield from self.read(cursor)
+        self.trailing += cursor.left
+
+    def read(self, cursor: Cursor) -> Iterator[Record]:
+        """Read what a cursor goes over, as `records`; the description must be known before."""
+        if self._started and cursor.have(1) and cursor.data[cursor.at] == wire.COMMAND:
             self.channel.block = None
             self.channel.break_sweep()
         else:
+            start = cursor.place
             self.configuration = read_header(cursor)
-            yield self.count(Record("configuration", offset, cursor.at - offset))
-        self.description = find_description(data, offset)
+            yield self.count(Record("configuration", start, cursor.place - start))
         try:
             yield from self._records(cursor, in_package=False)
         finally:
             self.channel.flush()  # what stands before damage counts too
-        if cursor.left and data[cursor.at] == wire.VMDESCRIPTION:
+        cursor.await_at(cursor.at, 0 if self._packaged else 1)
+        if cursor.left and cursor.data[cursor.at] == wire.VMDESCRIPTION:
             yield self._read_description(cursor)
-        self.trailing += cursor.left
 
     def _read_description(self, cursor: Cursor) -> Record:
         start = cursor.place
@@ -153,6 +169,9 @@ class MainStream:
             yield from self._record(cursor, kind, in_package=in_package)
 
     def _kind(self, cursor: Cursor) -> int:
+        if cursor.live:
+            self.channel.flush()
+            cursor.settle()
         cursor.record = "record"
         return cursor.u8("type of a record")
 
@@ -176,7 +195,7 @@ class MainStream:
         return record
 
     def _command(self, cursor: Cursor, start: int, *, in_package: bool) -> Iterator[Record]:
-        command = read_command(cursor)
+        command = self.command = read_command(cursor)
         if command.name == "POSTCOPY_ADVISE" and command.value is not None:
             self._advised = (command.value, command.page_size)
         self.discards += command.discards
@@ -188,6 +207,7 @@ class MainStream:
         if command.name == "PACKAGED":
             if in_package:
                 raise cursor.fail("a package inside a package", at=start)
+            self._packaged = True
             length = command.value or 0
             yield from self._records(cursor.part(length, "package"), in_package=True)
             self.channel.break_sweep()
@@ -197,15 +217,14 @@ class MainStream:
     ) -> Iterator[Record]:
         head = self._head(cursor, kind)
         cursor.record = f"section {KIND_NAMES[kind]} of {head.name} ({head.section_id})"
-        body = cursor.at
+        body, start = cursor.place, cursor.base + start
         is_ram = head.name == "ram" and kind != wire.SECTION_FULL
 
         def row() -> Record:
             return self.count(
                 Record(
-                    KIND_NAMES[kind], cursor.base + start, cursor.at - start, *head[:3],
-                    head.name, None, in_package, cursor.base + body,
-                    self.channel.flushes if is_ram else None,
+                    KIND_NAMES[kind], start, cursor.place - start, *head[:3], head.name, None,
+                    in_package, body, self.channel.flushes if is_ram else None,
                 )
             )  # fmt: skip
 
@@ -214,7 +233,7 @@ class MainStream:
                 self._ram(cursor, kind, head)
                 self.channel.read(cursor, self._rows)
             else:
-                ending = Ending(cursor.data, cursor.end, self._started, in_package)
+                ending = Ending(cursor, self._started, in_package)
                 self._body(cursor, head, ending)
             read_footer(cursor, head.section_id)
         except StreamError:
@@ -255,6 +274,12 @@ class MainStream:
             flags = word & (self.blocks.page_size - 1)
             if flags != wire.RAM_SAVE_FLAG_MEM_SIZE:
                 raise cursor.fail(f"word {word:#x} where the size of RAM belongs", at=start)
+            if self.most_ram_bytes is not None and word - flags > self.most_ram_bytes:
+                raise cursor.fail(
+                    f"RAM of {word - flags} B, allowed {self.most_ram_bytes} B",
+                    "raise the memory limit if that guest is meant",
+                    at=start,
+                )
             advised = self._advised[0]
             read_blocks(cursor, word - flags, self.blocks, self.configuration, advised)
 

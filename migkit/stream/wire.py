@@ -90,6 +90,8 @@ PAGE_BYTES: Final = 4096
 PAGE_SIZES: Final = tuple(1 << bits for bits in range(10, 17))
 """Page sizes a target can have; the flags of a page record need the lowest ten bits."""
 
+MOST_BLOCKS: Final = 10_000
+"""RAM blocks that are read before a list counts as hostile; a large machine has some hundreds."""
 MOST_RECORDS: Final = 10_000_000
 """Sections and commands that are read before a stream counts as hostile."""
 MOST_VMDESC_BYTES: Final = 16 << 20

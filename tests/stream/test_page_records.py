@@ -64,7 +64,7 @@ def test_every_way_of_reading_gives_the_pages_that_were_written(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page_records, "_STREAK", 1 << 40)
         assert told(read_stream(data)) == told(whole)
-        patch.setattr(page_records, "_MOST_HELD", 7)
+        patch.setattr(page_records, "MOST_HELD", 7)
         assert told(read_stream(data)) == told(whole)
         patch.setattr(page_records, "_STREAK", 2)
         assert told(read_stream(data)) == told(whole)

@@ -1,0 +1,195 @@
+"""``migkit receive``: a real QEMU migrates its guest here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from migkit.cli import options, output
+from migkit.cli.terminal import Progress
+from migkit.units import format_bytes, format_rate, parse_bytes, parse_duration
+
+if TYPE_CHECKING:
+    from migkit.channels import TlsFiles
+    from migkit.live import Reception
+    from migkit.live.receiving import Progress as Where
+
+_EPILOG = """\
+URI is QEMU's: tcp:HOST:PORT, unix:PATH, vsock:CID:PORT, fd:NUMBER, exec:COMMAND,
+file:PATH[,offset=N], or its JSON form. Without a host tcp listens on this machine alone.
+No guest runs here. In postcopy pages are asked for as --faults says; after a broken connection
+the source may resume at the same address.
+
+fault patterns:
+  uniform:RATE     RATE requests/s for pages that are missing, each as likely
+  sequential:RATE  the first missing page behind the last one asked for
+  list:FILE        a text file of lines SECONDS,PAGE (pages counted through all RAM blocks)
+
+examples:
+  migkit receive tcp:127.0.0.1:4444 --json result.json
+  migkit receive tcp:127.0.0.1:4444 --faults uniform:500 --save guest/
+  migkit receive unix:/run/mig.sock --tls-dir pki/ --tls-authz CN=source
+  migkit receive file:memory.mig --save guest/
+  (qemu) migrate tcp:127.0.0.1:4444
+
+exit codes: 0 completed; 1 it failed or stays paused; 2 wrong input; 130 interrupted
+"""
+
+
+def add_parser(commands: options.Commands) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "receive",
+        help="be the destination of a real QEMU's migration",
+        description="Be the destination of a migration: keep RAM and device state, count, ask "
+        "for pages.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("uri", metavar="URI", help="where the source comes to")
+    _add_migration(parser)
+    _add_tls(parser)
+    results = parser.add_argument_group("results")
+    results.add_argument(
+        "--save", metavar="DIR", type=Path, help="keep RAM and device state in this folder"
+    )
+    options.add_json(results)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def _add_migration(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the migration")
+    group.add_argument("--faults", metavar="PATTERN", help="what is asked for in postcopy")
+    group.add_argument(
+        "--seed", type=options.whole_number, default=0, help="of patterns with chance (default: 0)"
+    )
+    group.add_argument(
+        "--switchover-ack", action="store_true", help="QEMU's capability: acknowledge it"
+    )
+    group.add_argument(
+        "--multifd-channels",
+        metavar="N",
+        type=options.whole_number,
+        help="how many come (default: those that have come when the first SYNC is due)",
+    )
+    group.add_argument(
+        "--memory-limit",
+        metavar="SIZE",
+        help="refuse a guest with more RAM (default: this machine's memory)",
+    )
+    group.add_argument("--wait", metavar="TIME", help="longest wait for the source: 30s")
+    group.add_argument(
+        "--recover", metavar="TIME", help="longest pause of postcopy: 10min; 0s ends at a break"
+    )
+
+
+def _add_tls(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("TLS")
+    group.add_argument("--tls-dir", metavar="DIR", type=Path, help="dir of QEMU's tls-creds")
+    group.add_argument(
+        "--tls-authz",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a client that may connect, by its certificate's distinguished name; may be repeated",
+    )
+    group.add_argument(
+        "--tls-no-verify", action="store_true", help="QEMU's verify-peer=off: no client is checked"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Receive and tell."""
+    output.check_file(arguments.json, "--json")
+    _check_save(arguments.save)
+    from migkit.live import Receiver
+
+    with Progress() as progress, warnings.catch_warnings():
+        warnings.showwarning = _warned  # type: ignore[assignment]
+        warnings.simplefilter("always", RuntimeWarning)
+        receiver = Receiver(
+            arguments.uri,
+            tls=_tls(arguments),
+            faults=arguments.faults,
+            progress=lambda where: progress.step(where.rounds, where.rounds, _where(where)),
+            warn=_say,
+            **_settings(arguments),
+        )
+        progress.step(0, 0, f"waiting at {receiver.address}")
+        received = receiver.run()
+    if arguments.save is not None:
+        received.save(arguments.save)
+    if arguments.json is not None:
+        output.write_json(received.to_dict(), arguments.json)
+    if arguments.json != options.STANDARD_OUTPUT:
+        print(_told(received))
+    return 0 if received.outcome == "completed" else 1
+
+
+def _check_save(folder: Path | None) -> None:
+    from migkit.errors import InputError
+
+    if folder is None:
+        return
+    if folder.exists() and not folder.is_dir():
+        raise InputError.of(f"--save {folder}", "is a file", "name a folder")
+    if folder.exists() and any(folder.iterdir()) and not (folder / "index.json").exists():
+        raise InputError.of(f"--save {folder}", "holds something else", "name an empty folder")
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    limit = arguments.memory_limit
+    return {
+        "seed": arguments.seed,
+        "switchover_ack": arguments.switchover_ack,
+        "multifd_channels": arguments.multifd_channels,
+        "most_ram_bytes": 0 if limit is None else parse_bytes(limit, "memory-limit"),
+        "wait_s": _seconds(arguments.wait, "wait"),
+        "recover_s": _seconds(arguments.recover, "recover"),
+    }
+
+
+def _seconds(text: str | None, name: str) -> float | None:
+    return None if text is None else parse_duration(text, name) / 1e9
+
+
+def _tls(arguments: argparse.Namespace) -> TlsFiles | None:
+    from migkit.channels import TlsFiles
+
+    if arguments.tls_dir is None:
+        return None
+    names, verify = tuple(arguments.tls_authz), not arguments.tls_no_verify
+    return TlsFiles(arguments.tls_dir, verify_peer=verify, authz=names)
+
+
+def _warned(message: Warning | str, *_: Any) -> None:
+    _say(str(message))
+
+
+def _say(text: str) -> None:
+    print(f"migkit: {text}", file=sys.stderr)
+
+
+def _where(where: Where) -> str:
+    left = f", {where.missing} pages missing" if where.state.startswith("postcopy") else ""
+    return f"{where.state}, {format_bytes(where.bytes)} came, {where.requests} requests{left}"
+
+
+def _told(received: Reception) -> str:
+    told = received.to_dict()
+    lines = [
+        f"{received.stream.configuration.machine or 'guest'}: {received.outcome}"
+        + (f", {received.error}" if received.error else ""),
+        f"{told['seconds']:.3f} s, {format_rate(told['bytes_per_s'])}, {told['rounds']} rounds",
+        *(f"{name:<18} {value}" for name, value in told["qemu_counts"].items()),
+        f"{'save_complete':<18} {told['pages_in_complete']} pages",
+    ]
+    if told["requests"]:
+        latency = told["request_latency_us"]
+        lines.append(
+            f"{'requests':<18} {told['requests']}, answered in "
+            + ", ".join(f"{name} {value} us" for name, value in latency.items())
+        )
+    return "\n".join(lines)

@@ -1,0 +1,233 @@
+"""A destination of a real QEMU: reads its channels, keeps its RAM, answers what it asks.
+
+Sources: migration/migration.c (process_incoming_migration_co), migration/savevm.c
+(qemu_loadvm_state, postcopy_pause_incoming).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import numpy.typing as npt
+
+from migkit.channels import Channel, Listener
+from migkit.errors import MigkitError
+from migkit.stream.cursor import Buffer, Cursor
+from migkit.stream.gathering import Gathering
+from migkit.stream.page_records import PageChannel
+from migkit.stream.records import MainStream
+
+from .arena import Arena
+from .arrivals import Arrivals
+from .channel_cursor import ChannelCursor, CutError
+from .packets import MultifdChannels
+from .placing import Placing
+from .replies import Replies
+from .requests import Requests
+from .sections import DeviceSections
+from .settings import ReceiveSettings
+from .urgent import UrgentChannel
+
+__all__ = ["Destination"]
+
+_LAST_PAGES_S = 10.0
+_LAST_PACKETS_S = 2.0
+
+
+class Destination:
+    """What one incoming migration has: its channels, its memory, its counts.
+
+    Parameters
+    ----------
+    listener : Listener or None
+        Where its channels come in; closed with it. None reads a file.
+    settings : ReceiveSettings
+        How it behaves.
+
+    Attributes
+    ----------
+    state : str
+        By QEMU's names of an incoming migration's states.
+    reading : Gathering
+        Frames so far.
+    arena : Arena or None
+        The guest's RAM, from when the stream announced it.
+    pauses : int
+        How often postcopy was paused.
+    description : bytes
+        The description of devices as it came.
+    file : buffer
+        What is read instead of a channel.
+    """
+
+    def __init__(self, listener: Listener | None, settings: ReceiveSettings) -> None:
+        self.settings, self.state, self.pauses = settings, "setup", 0
+        self.reading = Gathering(MainStream(keep=False), keep=False)
+        self.arena: Arena | None = None
+        self.description = b""
+        self.file: Buffer = b""
+        self.sections, self.replies = DeviceSections(), Replies()
+        self.requests: Requests | None = None
+        self.began_s = self.ended_s = time.monotonic()
+        self._failure: MigkitError | None = None
+        self._listed = threading.Event()
+        self.main_cursors: list[Cursor] = []
+        self._urgent_cursors: list[Cursor] = []
+        self._main: Channel | None = None
+        self._urgent: UrgentChannel | None = None
+        self._placing = Placing(self.reading.stream.tally, self.memory, self._arrived)
+        stream = self.reading.stream
+        stream.most_ram_bytes = settings.most_ram_bytes
+        stream.channel = PageChannel(stream.blocks, self._placing.take)
+        self.multifd = MultifdChannels(self.reading, self._fail, settings.multifd_channels)
+        stream.channel.on_flush = self._flush
+        self._arrivals: Arrivals | None = None
+        if listener is not None:
+            add = (self.multifd.add, self._add_urgent)
+            self._arrivals = Arrivals(listener, *add, lambda error: settings.warn(str(error)))
+
+    def memory(self) -> Arena:
+        """Return the guest's RAM; its blocks must be known."""
+        if self.arena is None:
+            self.arena = Arena(self.reading.stream.blocks)
+            self.multifd.begin(self.arena)
+            self._listed.set()
+        return self.arena
+
+    @property
+    def bytes(self) -> int:
+        """What came so far, over all channels."""
+        cursors = [*self.main_cursors, *self._urgent_cursors]
+        return self.multifd.bytes + sum(cursor.base + cursor.end for cursor in cursors)
+
+    @property
+    def in_postcopy(self) -> bool:
+        """Whether pages come on request."""
+        return self.state.startswith("postcopy")
+
+    def yank(self) -> None:
+        """Break the connections, as QEMU's yank does; from any thread."""
+        for channel in (self._main, self._urgent.channel if self._urgent else None):
+            if channel is not None:
+                channel.shutdown()
+
+    def _fail(self, error: MigkitError) -> None:
+        """Note what went wrong on another channel, and end the main one."""
+        if self._failure is None:
+            self._failure = error
+        self.yank()
+
+    def _flush(self) -> None:
+        self.memory()
+        self.multifd.flush(told=True)
+
+    def _arrived(self, pages: npt.NDArray[np.int64], at_s: float) -> None:
+        if self.requests is not None:
+            self.requests.arrived(pages, at_s)
+
+    def _add_urgent(self, channel: Channel) -> None:
+        if not self._listed.wait(_LAST_PAGES_S):
+            channel.close()
+            return
+        blocks = self.reading.stream.blocks
+        placing = Placing(self.reading.tally("preempt"), self.memory, self._arrived)
+        pages = PageChannel(blocks, placing.take)
+        self._urgent = UrgentChannel(channel, placing, pages, self._fail)
+        self._urgent_cursors.append(self._urgent.cursor)
+
+    def wait_for_main(self) -> None:
+        """Wait for the source.
+
+        Raises
+        ------
+        ChannelError
+            If it does not come.
+        """
+        if self._arrivals is not None:
+            self._use(self._arrivals.main(self.settings.wait_s, lambda: False))
+        self.began_s, self.state = time.monotonic(), "active"
+
+    def _use(self, channel: Channel) -> None:
+        self._main = channel
+        self.replies.use(channel)
+        self.reading.connection += 1
+
+    def cursor(self) -> ChannelCursor:
+        """Return a cursor over the main channel that is there."""
+        assert self._main is not None
+        cursor = ChannelCursor(self._main)
+        self.follow(cursor)
+        return cursor
+
+    def follow(self, cursor: Cursor) -> None:
+        """Place the pages that are read by a cursor."""
+        self.main_cursors.append(cursor)
+        self._placing.cursor = cursor
+
+    def pause(self, error: CutError) -> None:
+        """Wait for the source to resume postcopy.
+
+        Parameters
+        ----------
+        error : CutError
+            How the connection broke.
+
+        Raises
+        ------
+        MigkitError
+            If it cannot be resumed, or is not.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self.state not in {"postcopy-active", "postcopy-recover"} or self.requests is None:
+            raise error
+        self.state = "postcopy-paused"
+        self.pauses += 1
+        self.requests.broken()
+        self.replies.use(None)
+        self._close_channels()
+        self.settings.warn(f"postcopy is paused: {error}")
+        if self.settings.recover_s == 0 or self._arrivals is None:
+            raise error
+        self._use(self._arrivals.main(self.settings.recover_s, lambda: self._failure is not None))
+        self.state = "postcopy-recover"
+
+    def finish(self) -> None:
+        """Wait for what other channels still bring, and tell the source that all is here."""
+        if self.in_postcopy and self.arena is not None:
+            end = time.monotonic() + _LAST_PAGES_S
+            while self.arena.missing and self._urgent_reads() and time.monotonic() < end:
+                time.sleep(0.001)
+        if self._failure is not None:
+            raise self._failure
+        self.replies.shut(0)
+        self.state = "completed"
+
+    def _urgent_reads(self) -> bool:
+        return self._urgent is not None and self._urgent.reading
+
+    def fail(self) -> None:
+        """Tell the source that loading failed, unless the guest runs here."""
+        if not self.in_postcopy:
+            self.replies.shut(1)
+        self.state = "failed"
+
+    def close(self) -> None:
+        """End all channels and threads."""
+        self.ended_s = time.monotonic()
+        if self._arrivals is not None:
+            self._arrivals.close()
+        if self.requests is not None:
+            self.requests.stop()
+        self.multifd.close(_LAST_PACKETS_S if self.state == "completed" else 0.0)
+        self._close_channels()
+
+    def _close_channels(self) -> None:
+        urgent, self._urgent = self._urgent, None
+        if urgent is not None:
+            urgent.close()
+        main, self._main = self._main, None
+        if main is not None:
+            main.close()

@@ -1,0 +1,203 @@
+"""`receive`: a destination for a real QEMU source."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from migkit.channels import Address, FileAddress, Listener, TlsFiles, listen, parse_address
+from migkit.errors import InputError, MigkitError
+from migkit.stream.source import open_buffer
+
+from .destination import Destination
+from .faults import FaultPattern, pattern_of
+from .obeying import receive_all, receive_file
+from .reception import Reception, reception_of
+from .settings import ReceiveSettings
+
+__all__ = ["Progress", "Receiver", "receive"]
+
+_TICK_S = 0.5
+
+
+class Progress(NamedTuple):
+    """Where a migration is.
+
+    Attributes
+    ----------
+    state : str
+        Of the destination.
+    bytes : int
+        That came.
+    pages, missing : int
+        That are there, and that are not.
+    rounds : int
+        Sweeps of the main channel.
+    requests : int
+        That were sent.
+    """
+
+    state: str
+    bytes: int
+    pages: int
+    missing: int
+    rounds: int
+    requests: int
+
+
+class Receiver:
+    """A destination that listens; `run` receives one migration.
+
+    Parameters
+    ----------
+    where : str, mapping, Address or Listener
+        Where the source comes to.
+    tls : TlsFiles, optional
+        The server's credentials.
+    faults : str or FaultPattern, optional
+        See `receive`.
+    progress : callable, optional
+        See `receive`.
+    **settings
+        Of `migkit.live.settings.ReceiveSettings`.
+
+    Attributes
+    ----------
+    address : Address
+        With the port that the system chose.
+    """
+
+    def __init__(
+        self,
+        where: str | Mapping[str, Any] | Address | Listener,
+        *,
+        tls: TlsFiles | None = None,
+        faults: str | FaultPattern | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        **settings: Any,
+    ) -> None:
+        pattern = pattern_of(faults) if isinstance(faults, str) else faults
+        self._settings = ReceiveSettings(faults=pattern, **settings)
+        self._progress = progress
+        self._listener: Listener | None = None
+        if isinstance(where, Listener):
+            self.address, self._listener = where.address, where
+        else:
+            parsed = parse_address(where) if isinstance(where, (str, Mapping)) else where
+            self.address = parsed
+            if not _is_file(parsed):
+                self._listener = listen(parsed, tls)
+                self.address = self._listener.address
+        self._destination = Destination(self._listener, self._settings)
+
+    def yank(self) -> None:
+        """Break the connections, from any thread: precopy fails, postcopy pauses."""
+        self._destination.yank()
+
+    @property
+    def progress(self) -> Progress:
+        """Where it is at this moment."""
+        to = self._destination
+        arena, requests = to.arena, to.requests
+        missing = arena.missing if arena else 0
+        pages = len(arena.received) - missing if arena else 0
+        rounds = len(to.reading.stream.tally.rounds["offset"])
+        return Progress(
+            to.state, to.bytes, pages, missing, rounds, requests.sent if requests else 0
+        )
+
+    def run(self) -> Reception:
+        """Receive a migration.
+
+        Returns
+        -------
+        Reception
+            Also of one that failed; its ``error`` says why.
+
+        Raises
+        ------
+        ChannelError
+            If no source came.
+        """
+        done = threading.Event()
+        ticking = threading.Thread(target=self._tick, args=(done,), daemon=True)
+        ticking.start()
+        to, error = self._destination, ""
+        try:
+            if self._listener is None:
+                assert isinstance(self.address, FileAddress)
+                _, data = open_buffer(self.address.filename)
+                receive_file(to, data, self.address.offset)
+            else:
+                receive_all(to)
+        except MigkitError as found:
+            if to.state == "setup":
+                raise
+            to.fail()
+            error = str(found)
+        finally:
+            to.close()
+            done.set()
+            ticking.join()
+        return reception_of(to, error)
+
+    def _tick(self, done: threading.Event) -> None:
+        while self._progress is not None and not done.wait(_TICK_S):
+            self._progress(self.progress)
+
+
+def receive(
+    where: str | Mapping[str, Any] | Address | Listener,
+    *,
+    tls: TlsFiles | None = None,
+    faults: str | FaultPattern | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    **settings: Any,
+) -> Reception:
+    """Be the destination of a real QEMU's migration.
+
+    Precopy, xbzrle, multifd (none, zlib, zstd), postcopy with or without preempt and with
+    recovery, mapped-ram files. Nothing runs here: RAM and device state are kept as they came.
+
+    Parameters
+    ----------
+    where : str, mapping, Address or Listener
+        QEMU's URI or JSON form of an address; files are read.
+    tls : TlsFiles, optional
+        The server's credentials.
+    faults : str or FaultPattern, optional
+        What a guest would ask for in postcopy: ``uniform:500``, ``sequential:500``, ``list:FILE``
+        or a function of `migkit.live.faults`. Nothing is asked for if left out.
+    progress : callable, optional
+        Gets a `Progress` twice a second.
+    **settings
+        ``seed``, ``switchover_ack``, ``multifd_channels``, ``most_ram_bytes``, ``wait_s``,
+        ``recover_s``, ``warn`` of `migkit.live.settings.ReceiveSettings`.
+
+    Returns
+    -------
+    Reception
+        Also of a migration that failed.
+
+    Raises
+    ------
+    ChannelError
+        If the address cannot be listened on, or no source came.
+    InputError
+        If the fault pattern is none.
+    """
+    return Receiver(where, tls=tls, faults=faults, progress=progress, **settings).run()
+
+
+def _is_file(address: Address) -> bool:
+    if not isinstance(address, FileAddress):
+        return False
+    try:
+        return stat.S_ISREG(Path(address.filename).stat().st_mode)
+    except OSError as error:
+        raise InputError.of(
+            f"read {address}", error.strerror or str(error), "give a file that is there"
+        ) from None

@@ -1,0 +1,132 @@
+"""Requests for pages in postcopy: a thread that faults as its pattern says, and how long it took.
+
+Source: migration/postcopy-ram.c (postcopy_ram_fault_thread, postcopy_request_page).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from migkit.errors import ChannelError
+from migkit.stream.writing_messages import RequestWriter
+
+from .arena import Arena
+from .faults import FaultPattern
+
+__all__ = ["Requests"]
+
+
+class Requests:
+    """Asks for pages and records when each came.
+
+    Parameters
+    ----------
+    pattern : FaultPattern
+        Which pages, and when.
+    arena : Arena
+        What is there.
+    send : callable
+        Writes a message to the source; raises ChannelError while the connection is broken.
+    seed : int
+        For patterns with chance.
+
+    Attributes
+    ----------
+    sent : int
+        Messages that the source got.
+    """
+
+    def __init__(
+        self, pattern: FaultPattern, arena: Arena, send: Callable[[bytes], None], seed: int
+    ) -> None:
+        self._pattern, self._arena, self._send, self._seed = pattern, arena, send, seed
+        self._writer = RequestWriter()
+        self._asked_s = np.full(arena.blocks.pages, np.nan)
+        self._waiting = np.zeros(arena.blocks.pages, np.bool_)
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._connected = threading.Event()
+        self._connected.set()
+        self._began_s = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
+        self.sent = 0
+        self.page, self.asked_s, self.latency_s = array("q"), array("d"), array("d")
+
+    def start(self) -> None:
+        """Let the guest run."""
+        self._began_s = time.monotonic()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for no more."""
+        self._stopped.set()
+        self._connected.set()
+        if self._thread.ident is not None:
+            self._thread.join(5.0)
+
+    def arrived(self, pages: npt.NDArray[np.int64], at_s: float) -> None:
+        """Note that pages were placed; those that were asked for have a latency now."""
+        with self._lock:
+            for page in pages[self._waiting[pages]].tolist():
+                self._waiting[page] = False
+                self.page.append(page)
+                self.asked_s.append(self._asked_s[page] - self._began_s)
+                self.latency_s.append(at_s - self._asked_s[page])
+
+    def _run(self) -> None:
+        absent = self._arena.received
+        for moment, page in self._pattern(lambda: ~absent, self._seed):
+            wait = self._began_s + moment - time.monotonic()
+            if self._stopped.wait(max(0.0, wait)):
+                return
+            if 0 <= page < len(absent) and not absent[page]:
+                self._ask(page)
+
+    def _ask(self, page: int) -> None:
+        """Ask for a page, also where it was asked for before, as a second vCPU does."""
+        while not self._stopped.is_set():
+            self._connected.wait()
+            with self._lock:
+                if self._arena.received[page]:
+                    return
+                if not self._waiting[page]:
+                    self._waiting[page] = True
+                    self._asked_s[page] = time.monotonic()
+                message = self._message(page)
+                try:
+                    self._send(message)
+                except ChannelError:
+                    self._connected.clear()
+                    continue
+                self.sent += 1
+                return
+
+    def _message(self, page: int) -> bytes:
+        blocks = self._arena.blocks
+        number = int(np.searchsorted(blocks.first_pages(), page, side="right")) - 1
+        block = blocks.listed[number]
+        size = block.page_bytes or max(blocks.page_size, 4096)
+        start = (page - block.first_page) * blocks.page_size // size * size
+        return self._writer.request(block.name, start, size)
+
+    def broken(self) -> None:
+        """Hold back: the connection is broken."""
+        self._connected.clear()
+
+    def resumed(self) -> None:
+        """Ask again for what is still waited for, and go on; see RESUME_ACK."""
+        with self._lock:
+            self._writer.forget_block()
+            for page in np.flatnonzero(self._waiting & ~self._arena.received).tolist():
+                try:
+                    self._send(self._message(page))
+                except ChannelError:
+                    return  # it broke again, which the main stream tells too
+                self.sent += 1
+        self._connected.set()

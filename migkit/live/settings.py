@@ -1,0 +1,58 @@
+"""How a destination behaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .faults import FaultPattern
+
+__all__ = ["ReceiveSettings"]
+
+
+def _machine_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _silent(text: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class ReceiveSettings:
+    """How a destination behaves.
+
+    Attributes
+    ----------
+    faults : FaultPattern or None
+        What is asked for in postcopy; None asks for nothing.
+    seed : int
+        Of patterns with chance.
+    switchover_ack : bool
+        QEMU's capability: the source waits for that message.
+    multifd_channels : int or None
+        How many come; told by what has come if None.
+    most_ram_bytes : int
+        More RAM than this is refused before it is allocated.
+    wait_s : float or None
+        For how long the source is waited for.
+    recover_s : float or None
+        For how long a paused postcopy waits to be resumed; 0 for not at all.
+    warn : callable
+        Gets a line for what does not end the migration.
+    """
+
+    faults: FaultPattern | None = None
+    seed: int = 0
+    switchover_ack: bool = False
+    multifd_channels: int | None = None
+    most_ram_bytes: int = 0
+    wait_s: float | None = None
+    recover_s: float | None = None
+    warn: Callable[[str], None] = _silent
+
+    def __post_init__(self) -> None:
+        """Take this machine's memory where no bound is told."""
+        if not self.most_ram_bytes:
+            object.__setattr__(self, "most_ram_bytes", _machine_memory())
