@@ -28,11 +28,14 @@ class SocketTransport:
     Parameters
     ----------
     connected : socket
-        Blocking.
+        Blocking. Of TCP, a request does not wait for the acknowledgement of the one before: it
+        would do so for 40 ms.
     """
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        if connected.family in {socket.AF_INET, socket.AF_INET6}:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def limit(self, timeout_s: float | None) -> None:
         """Let no call block for longer; None lets it for ever."""
