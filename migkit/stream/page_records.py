@@ -8,9 +8,7 @@ are compared all at once. Source: migration/ram.c (save_page_header, ram_load).
 from __future__ import annotations
 
 import struct
-from array import array
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +16,7 @@ import numpy.typing as npt
 from . import wire
 from .blocks import Block, Blocks
 from .cursor import Cursor
+from .page_batch import PageBatch
 
 __all__ = ["MOST_HELD", "PageBatch", "PageChannel", "same_stride"]
 
@@ -75,32 +74,6 @@ def same_stride(
             break
         chunk = min(2 * chunk, _MOST_AT_ONCE)
     return np.concatenate(found) if found else np.empty(0, np.uint64)
-
-
-@dataclass
-class PageBatch:
-    """Page records of one channel that are counted together.
-
-    Attributes
-    ----------
-    words : array of uint64
-        Address and flags, one a page.
-    xbzrle_sizes : array of uint16
-        Payloads of the pages sent as differences, in order.
-    entered : list of (int, int)
-        From which word on, in which block.
-    gapless : list of (int, int, int)
-        From which word on, at which offset, in which row of records; up to the next such place
-        records follow each other without a gap.
-    breaks : list of int
-        Words before which QEMU began at the first block again.
-    """
-
-    words: array[int] = field(default_factory=lambda: array("Q"))
-    xbzrle_sizes: array[int] = field(default_factory=lambda: array("H"))
-    entered: list[tuple[int, int]] = field(default_factory=list)
-    gapless: list[tuple[int, int, int]] = field(default_factory=list)
-    breaks: list[int] = field(default_factory=list)
 
 
 class PageChannel:
