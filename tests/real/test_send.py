@@ -1,0 +1,172 @@
+"""migkit sends a guest to real QEMUs of both rules; there it runs on where it stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from migkit.channels import TlsFiles
+from migkit.lab import Qemu
+from migkit.live import Sent, send
+from real.send_destination import Machine, save_guest, waiting
+
+SLOW = {"max-bandwidth": 64 << 20, "max-postcopy-bandwidth": 48 << 20, "downtime-limit": 150}
+"""The threshold is 1.5 windows: of 25 MiB, by the rule before, the end always has some left."""
+Saved = tuple[Path, int]
+FILES = Path(__file__).parents[1] / "channels" / "certificates"
+
+
+@pytest.fixture(scope="module")
+def saved_before(qemu_before: Qemu, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    return save_guest(qemu_before, _machine(qemu_before), tmp_path_factory.mktemp("old") / "g")
+
+
+@pytest.fixture(scope="module")
+def saved_after(qemu_after: Qemu, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    return save_guest(qemu_after, _machine(qemu_after), tmp_path_factory.mktemp("new") / "g")
+
+
+def _machine(qemu: Qemu) -> str:
+    major, minor = qemu.version[:2]
+    return f"pc-i440fx-{major}.{minor}"
+
+
+def runs_on(there: Machine, saved: Saved) -> None:
+    """Demand that the guest's heartbeat goes on from where it was saved."""
+    there.until(lambda: there.status() == "completed", "end at the destination")
+    assert there.tell("query-status")["status"] == "running"
+    first = there.beat()
+    there.until(lambda: there.beat() >= max(first, saved[1]) + 60, "heartbeat going on")
+    beats = [int(line.split()[1]) for line in there.serial.read_text().splitlines()[1:-1] if line]
+    assert min(beats) >= saved[1]  # it did not start anew
+
+
+def uri_of(folder: Path) -> str:
+    return f"unix:{folder / 's'}"
+
+
+@pytest.mark.parametrize("rule", ["before", "after"])
+def test_precopy_of_a_guest_that_dirties(
+    rule: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    qemu, saved = _of(rule, request)
+    with waiting(qemu, _machine(qemu), tmp_path / "d", "tcp:127.0.0.1:0") as there:
+        sent = send(saved[0], there.tcp(), rule=rule, workload="uniform:1500", parameters=SLOW)
+        assert (sent.outcome, sent.error) == ("completed", "")
+        runs_on(there, saved)
+    assert sent.summary["ram"]["dirty-sync-count"] > 2
+
+
+@pytest.mark.parametrize("rule", ["before", "after"])
+def test_postcopy_serves_real_faults(
+    rule: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    qemu, saved = _of(rule, request)
+    with waiting(qemu, _machine(qemu), tmp_path / "d", uri_of(tmp_path), "postcopy-ram") as there:
+        sent = send(saved[0], uri_of(tmp_path), rule=rule, postcopy_at_s=0.15, parameters=SLOW)
+        assert (sent.outcome, sent.error) == ("completed", "")
+        runs_on(there, saved)
+    report = sent.report()
+    assert report["requests"]["served"] > 5
+    assert report["service_latency_us"]["p50"] > 0
+    # By the rule before, what fits into the downtime limit is left for save_complete.
+    assert (report["pages_in_complete"] > 0) == (rule == "before")
+
+
+def test_requests_on_a_channel_of_their_own_do_not_wait(
+    qemu_after: Qemu, saved_after: Saved, tmp_path: Path
+) -> None:
+    on = ("postcopy-ram", "postcopy-preempt")
+    with waiting(qemu_after, _machine(qemu_after), tmp_path / "d", uri_of(tmp_path), *on) as there:
+        sent = send(
+            saved_after[0], uri_of(tmp_path), capabilities=on, postcopy_at_s=0.15, parameters=SLOW
+        )
+        assert (sent.outcome, sent.error) == ("completed", "")
+        runs_on(there, saved_after)
+    report = sent.report()
+    assert report["requests"]["served"] > 20
+    assert report["service_latency_us"]["p50"] < 50_000  # without: the end of the window
+
+
+@pytest.mark.parametrize("rule", ["before", "after"])
+def test_multifd_with_zstd(rule: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    qemu, saved = _of(rule, request)
+    values = {"multifd-channels": 3, "multifd-compression": "zstd"}
+    there_values = {"multifd_channels": 3, "multifd_compression": "zstd"}
+    with waiting(
+        qemu, _machine(qemu), tmp_path / "d", uri_of(tmp_path), "multifd", **there_values
+    ) as there:
+        sent = send(
+            saved[0],
+            uri_of(tmp_path),
+            rule=rule,
+            capabilities=("multifd", "return-path"),
+            parameters=values,
+        )
+        assert (sent.outcome, sent.error) == ("completed", "")
+        runs_on(there, saved)
+    assert sent.summary["ram"]["multifd-bytes"] > 1 << 20
+
+
+def test_a_guest_of_the_old_qemu_moves_to_the_new_one(
+    qemu_before: Qemu, qemu_after: Qemu, saved_before: Saved, tmp_path: Path
+) -> None:
+    machine = _machine(qemu_before)
+    on = ("return-path", "switchover-ack")
+    with waiting(qemu_after, machine, tmp_path / "d", uri_of(tmp_path), *on) as there:
+        sent = send(saved_before[0], uri_of(tmp_path), capabilities=on)
+        assert (sent.outcome, sent.error) == ("completed", "")
+        runs_on(there, saved_before)
+
+
+def test_tls_on_every_channel(qemu_after: Qemu, saved_after: Saved, tmp_path: Path) -> None:
+    on = ("multifd", "return-path")
+    with waiting(
+        qemu_after, _machine(qemu_after), tmp_path / "d", "tcp:127.0.0.1:0", *on, tls=FILES
+    ) as there:
+        sent = send(saved_after[0], there.tcp(), capabilities=on, tls=TlsFiles(FILES))
+        assert (sent.outcome, sent.error) == ("completed", "")
+        runs_on(there, saved_after)
+
+
+@pytest.mark.parametrize("rule", ["before", "after"])
+def test_after_a_cut_in_postcopy_it_goes_on(
+    rule: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    qemu, saved = _of(rule, request)
+    again = f"unix:{tmp_path / 'again'}"
+    with waiting(qemu, _machine(qemu), tmp_path / "d", uri_of(tmp_path), "postcopy-ram") as there:
+        found: list[Sent] = []
+        source = threading.Thread(
+            target=lambda: found.append(
+                send(
+                    saved[0],
+                    uri_of(tmp_path),
+                    rule=rule,
+                    postcopy_at_s=0.15,
+                    parameters=SLOW | {"max-postcopy-bandwidth": 16 << 20},
+                    recover=again,
+                )
+            )
+        )
+        source.start()
+        there.until(lambda: there.status() == "postcopy-active", "postcopy")
+        time.sleep(0.15)
+        there.tell("migrate-pause")
+        there.until(lambda: there.status() == "postcopy-paused", "pause")
+        there.tell("migrate-recover", uri=again)
+        source.join(20)
+        assert (found[0].outcome, found[0].error) == ("completed", "")
+        runs_on(there, saved)
+    states = found[0].events.query("event == 'migrate_set_state'")["arguments"].str.cat()
+    assert "postcopy-paused" in states
+    assert "postcopy-recover" in states
+
+
+def _of(rule: str, request: pytest.FixtureRequest) -> tuple[Qemu, Saved]:
+    qemu: Qemu = request.getfixturevalue(f"qemu_{rule}")
+    saved: Saved = request.getfixturevalue(f"saved_{rule}")
+    return qemu, saved
