@@ -1,0 +1,158 @@
+"""A tap between two real QEMUs: it counts what the source counts, page for page, and cuts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migkit.lab import Qemu
+from migkit.lab.guest_program import build_guest
+from migkit.tap import Tap, TapResult
+from real.pair import OVER, Machine, Pair, until
+
+GUEST = "beat=50 fill=1024,4096 phase=1,1024,3000,2,0,1,1,7,0,0,0,0,0 write=1,1,8,4294967295"
+"""16 MiB of data, 2000 pages a second of 3000 written at random."""
+
+SMALL_GUEST = "beat=50 fill=1024,4900 phase=1,1024,3000,2,0,1,1,7,0,0,0,0,0 write=1,1,8,4294967295"
+"""The same in 24 MiB with hardly a zero page, which would count as much as others."""
+
+COUNTERS = {
+    "normal": "normal_pages",
+    "duplicate": "duplicate_pages",
+    "precopy-bytes": "precopy_bytes",
+    "downtime-bytes": "downtime_bytes",
+    "postcopy-bytes": "postcopy_bytes",
+    "multifd-bytes": "multifd_bytes",
+}
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_guest(tmp_path_factory.mktemp("guest"))
+
+
+@pytest.fixture(params=["before", "after"])
+def qemu(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(f"qemu_{request.param}")
+
+
+def check_counts(result: TapResult, source: Machine) -> None:
+    """Compare all that both count."""
+    ram = source.tell("query-migrate")["ram"]
+    assert result.qemu_counts | {name: ram[told] for told, name in COUNTERS.items()} == (
+        result.qemu_counts
+    )
+    assert result.stream.counters["transferred"] == ram["transferred"]
+    assert result.stream.error is None
+
+
+def test_precopy_is_counted_as_the_source_counts(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
+    with Pair(qemu.command, tmp_path, guest, GUEST) as pair:
+        pair.enable(max_bandwidth=64 << 20)
+        pair.listen(f"unix:{tmp_path}/incoming")
+        with Tap("tcp:127.0.0.1:0", f"unix:{tmp_path}/incoming") as tap:
+            pair.source.tell("migrate", uri=str(tap.address))
+            assert pair.source.reached(*OVER) == "completed"
+            assert tap.wait(20)
+        result = tap.result()
+        check_counts(result, pair.source)
+        assert result.outcome == "complete"
+        assert result.pages_in_complete > 0
+        assert result.intervals["normal_pages"].sum() == result.qemu_counts["normal_pages"]
+        assert pair.beats()
+
+
+def test_multifd_is_counted_as_the_source_counts(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
+    with Pair(qemu.command, tmp_path, guest, GUEST) as pair:
+        pair.enable("multifd", max_bandwidth=64 << 20, multifd_channels=2)
+        pair.listen("tcp:127.0.0.1:0")
+        place = until(lambda: pair.destination.tell("query-migrate").get("socket-address"), "port")
+        with Tap(f"unix:{tmp_path}/tap", f"tcp:127.0.0.1:{place[0]['port']}") as tap:
+            pair.source.tell("migrate", uri=str(tap.address))
+            assert pair.source.reached(*OVER) == "completed"
+            assert tap.wait(20)
+        result = tap.result()
+        check_counts(result, pair.source)
+        kinds = sorted(result.connections["kind"])
+        assert kinds == ["main", "multifd", "multifd"]
+        assert pair.beats()
+
+
+def test_postcopy_is_counted_and_its_requests_are_timed(
+    qemu: Qemu, guest: Path, tmp_path: Path
+) -> None:
+    with Pair(qemu.command, tmp_path, guest, SMALL_GUEST, memory="24M") as pair:
+        pair.enable(
+            "postcopy-ram", "postcopy-preempt", max_bandwidth=8 << 20,
+            max_postcopy_bandwidth=16 << 20, downtime_limit=300,
+        )  # fmt: skip
+        pair.listen(f"unix:{tmp_path}/incoming")
+        with Tap("tcp:127.0.0.1:0", f"unix:{tmp_path}/incoming") as tap:
+            pair.source.tell("migrate", uri=str(tap.address))
+            until(lambda: tap.passed[2] > 500, "pages")
+            pair.source.tell("migrate-start-postcopy")
+            assert pair.source.reached(*OVER) == "completed"
+            assert tap.wait(20)
+        result = tap.result()
+        check_counts(result, pair.source)
+        requests = result.requests
+        assert len(requests) > 0
+        known = requests["latency_ns"].dropna()
+        assert len(known) > 0
+        assert (known > 0).all()
+        urgent = result.rounds.loc[result.rounds["channel"] == "preempt", "normal_pages"].sum()
+        assert (urgent > 0) == ("preempt" in set(result.connections["kind"].dropna()))
+        # With the rule before, save_complete moves what is left below the threshold.
+        assert (result.pages_in_complete > 0) == (qemu.rule == "before")
+        assert pair.beats()
+
+
+def test_a_cut_in_save_complete_of_the_rule_before_cannot_be_recovered(
+    qemu_before: Qemu, guest: Path, tmp_path: Path
+) -> None:
+    with Pair(qemu_before.command, tmp_path, guest, SMALL_GUEST, memory="24M") as pair:
+        pair.enable(
+            "postcopy-ram", max_bandwidth=8 << 20, max_postcopy_bandwidth=16 << 20,
+            downtime_limit=300,
+        )  # fmt: skip
+        pair.listen(f"unix:{tmp_path}/incoming")
+        with Tap("tcp:127.0.0.1:0", f"unix:{tmp_path}/incoming", cut="save_complete") as tap:
+            pair.source.tell("migrate", uri=str(tap.address))
+            until(lambda: tap.passed[2] > 500, "pages")
+            pair.source.tell("migrate-start-postcopy")
+            assert pair.source.reached(*OVER, "postcopy-paused") == "failed"
+            assert pair.destination.reached("postcopy-paused", "failed") == "postcopy-paused"
+            assert tap.wait(20, linger_s=0.1)
+        result = tap.result()
+        assert result.outcome == "cut"
+        assert result.pages_in_complete == 0
+        assert result.qemu_counts["postcopy_bytes"] > 0
+
+
+def test_a_cut_in_postcopy_is_recovered_through_the_tap(
+    qemu: Qemu, guest: Path, tmp_path: Path
+) -> None:
+    pages = 300
+    with Pair(qemu.command, tmp_path, guest, GUEST) as pair:
+        pair.enable("postcopy-ram", max_bandwidth=8 << 20, max_postcopy_bandwidth=4 << 20)
+        pair.listen(f"unix:{tmp_path}/incoming")
+        with Tap("tcp:127.0.0.1:0", f"unix:{tmp_path}/incoming", cut=f"postcopy:{pages}") as tap:
+            pair.source.tell("migrate", uri=str(tap.address))
+            until(lambda: tap.passed[2] > 500, "pages")
+            pair.source.tell("migrate-start-postcopy")
+            assert tap.wait_for_cut(20)
+            for machine in (pair.destination, pair.source):
+                assert machine.reached("postcopy-paused", "failed") == "postcopy-paused"
+            pair.source.tell("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+            pair.destination.tell("migrate-recover", uri=f"unix:{tmp_path}/incoming")
+            pair.source.tell("migrate", uri=str(tap.address), resume=True)
+            assert pair.source.reached(*OVER) == "completed"
+            assert tap.wait(20)
+        result = tap.result()
+        assert result.outcome == "complete"
+        sections = result.sections
+        assert sections["connection"].max() == 1
+        opened = sections.index[sections["name"] == "PACKAGED"][0]
+        first = sections[(sections.index > opened) & (sections["connection"] == 0)]
+        assert first[["normal_pages", "zero_pages"]].sum().sum() == pages
+        assert pair.beats()
