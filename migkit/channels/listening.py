@@ -46,6 +46,7 @@ class Listener:
         self.address = address
         self._tls = tls
         self._socket: socket.socket | None = None
+        self._descriptor: int | None = None
         self._taken = False
         self._wake, self._waker = os.pipe()
         try:
@@ -61,6 +62,8 @@ class Listener:
         if self._tls is not None:
             context_of(self._tls, server=True)  # what is wrong with the files is told at once
         if isinstance(self.address, FdAddress):
+            if self.address.name.isdecimal():
+                self._descriptor = open_descriptor(self.address, None)
             return
         self._socket = bound(self.address)
         if isinstance(self.address, InetAddress):
@@ -128,7 +131,10 @@ class Listener:
         if isinstance(self.address, FileAddress):
             return _read(self.address)
         assert isinstance(self.address, FdAddress)
-        transport = transport_of(open_descriptor(self.address, timeout_s))
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            descriptor = open_descriptor(self.address, timeout_s)
+        transport = transport_of(descriptor)
         if isinstance(transport, DescriptorTransport):
             refuse_tls(self.address, self._tls)
             return Channel(transport, str(self.address))
@@ -139,6 +145,9 @@ class Listener:
         if self._waker < 0:
             return
         os.write(self._waker, b"\0")
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
         made, self._socket = self._socket, None
         if made is not None:
             made.close()

@@ -106,6 +106,10 @@ def context_of(files: TlsFiles, *, server: bool) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if server:
+        # A source never reads tickets; closing over them resets the connection, and what it wrote
+        # last would be lost.
+        context.num_tickets = 0
     try:
         if files.kind == "psk":
             _psk(context, files, server=server)

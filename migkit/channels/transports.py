@@ -12,6 +12,7 @@ from collections.abc import Sequence
 __all__ = ["DescriptorTransport", "SocketTransport", "wait_for"]
 
 _WAIT_FOR_CHILD_S = 5.0
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
 def wait_for(descriptors: Sequence[int], timeout_s: float | None, *, write: bool = False) -> bool:
@@ -28,13 +29,14 @@ class SocketTransport:
     Parameters
     ----------
     connected : socket
-        Blocking. Of TCP, a request does not wait for the acknowledgement of the one before: it
-        would do so for 40 ms.
+        Blocking. Of TCP, nothing waits for an acknowledgement that is held back, 40 ms at a time:
+        what is written leaves at once, and what was read is acknowledged at once.
     """
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
-        if connected.family in {socket.AF_INET, socket.AF_INET6}:
+        self._is_tcp = connected.family in {socket.AF_INET, socket.AF_INET6}
+        if self._is_tcp:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def limit(self, timeout_s: float | None) -> None:
@@ -43,7 +45,10 @@ class SocketTransport:
 
     def receive_into(self, view: memoryview) -> int:
         """Fill a part of the view; 0 at the end."""
-        return self._socket.recv_into(view)
+        count = self._socket.recv_into(view)
+        if self._is_tcp and _QUICKACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        return count
 
     def send(self, buffers: Sequence[memoryview]) -> int:
         """Take a part of the buffers."""

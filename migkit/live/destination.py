@@ -60,6 +60,8 @@ class Destination:
         The description of devices as it came.
     file : buffer
         What is read instead of a channel.
+    file_offset : int
+        Where the stream begins in it.
     """
 
     def __init__(self, listener: Listener | None, settings: ReceiveSettings) -> None:
@@ -68,6 +70,7 @@ class Destination:
         self.arena: Arena | None = None
         self.description = b""
         self.file: Buffer = b""
+        self.file_offset = 0
         self.sections, self.replies = DeviceSections(), Replies()
         self.requests: Requests | None = None
         self.began_s = self.ended_s = time.monotonic()
@@ -100,7 +103,8 @@ class Destination:
     def bytes(self) -> int:
         """What came so far, over all channels."""
         cursors = [*self.main_cursors, *self._urgent_cursors]
-        return self.multifd.bytes + sum(cursor.base + cursor.end for cursor in cursors)
+        came = sum(cursor.base + cursor.end for cursor in cursors)
+        return self.multifd.bytes + came - self.file_offset
 
     @property
     def in_postcopy(self) -> bool:

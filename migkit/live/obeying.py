@@ -68,7 +68,7 @@ def receive_file(destination: Destination, data: Buffer, offset: int) -> None:
     """
     cursor = Cursor(data, offset)
     destination.follow(cursor)
-    destination.file = data
+    destination.file, destination.file_offset = data, offset
     destination.reading.connection += 1
     destination.reading.stream.description = find_description(data, offset)
     destination.wait_for_main()

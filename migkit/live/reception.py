@@ -169,7 +169,7 @@ def reception_of(destination: Destination, error: str) -> Reception:
         for s in destination.sections.listed
         if s.kind == "full"
     )
-    size = sum(cursor.place for cursor in destination.main_cursors)
+    size = sum(cursor.place for cursor in destination.main_cursors) - destination.file_offset
     stream = reading.stream_of("received", size, destination.file, states, None)
     return Reception(
         outcome=destination.state,

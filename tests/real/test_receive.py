@@ -1,0 +1,254 @@
+"""A real QEMU migrates to migkit: counters to the byte, RAM to the byte, requests answered."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from migkit.channels import FdAddress, TlsFiles, listen
+from migkit.lab import Qemu
+from migkit.lab.guest_program import build_guest
+from migkit.live import Receiver, Reception, read_saved, receive
+from real.pair import OVER, Machine, until
+
+MEMORY_MIB = 32
+GUEST = "beat=50 fill=1024,6500 phase=1,1024,1500,2,0,1,1,7,0,0,0,0,0 write=1,1,8,4294967295"
+"""25 MiB of data, 2000 pages a second of 1500 written at random, 8 bytes each time."""
+CERTIFICATES = Path(__file__).parents[1] / "channels" / "certificates"
+COUNTS = ("normal", "duplicate", "precopy-bytes", "downtime-bytes", "postcopy-bytes")
+SLOW = 24 << 20
+FIRST_MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_guest(tmp_path_factory.mktemp("guest"))
+
+
+@pytest.fixture(params=["before", "after"])
+def qemu(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(f"qemu_{request.param}")
+
+
+@contextmanager
+def running(qemu: Qemu, guest: Path, folder: Path) -> Iterator[Machine]:
+    """Start a source whose guest runs."""
+    words = ["-m", f"{MEMORY_MIB}M", "-kernel", str(guest), "-append", GUEST]
+    source = Machine(qemu.command, words, folder / "source")
+    try:
+        source.connect()
+        until(lambda: "beat" in source.printed(), "heartbeat of the guest")
+        yield source
+    finally:
+        source.close()
+
+
+class Destination:
+    """Receives in a thread."""
+
+    def __init__(self, where: object = "tcp::0", **settings: Any) -> None:
+        self.receiver = Receiver(where, **{"wait_s": 20.0, "recover_s": 20.0} | settings)  # type: ignore[arg-type]
+        self.results: list[Reception] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.results.append(self.receiver.run())
+
+    @property
+    def uri(self) -> str:
+        return str(self.receiver.address)
+
+    def result(self) -> Reception:
+        self._thread.join(40)
+        assert self.results, "the destination does not end"
+        assert self.results[0].outcome == "completed", self.results[0].error
+        return self.results[0]
+
+
+def check(source: Machine, found: Reception, folder: Path, *, equal: bool = True) -> None:
+    """Compare with what the source counts, and with the memory that its guest had."""
+    ram = source.tell("query-migrate")["ram"]
+    counters = found.stream.counters
+    if equal:
+        assert {n: counters[n] for n in COUNTS} == {n: ram[n] for n in COUNTS}
+        assert counters["multifd-bytes"] == ram["multifd-bytes"]
+        assert counters["transferred"] == ram["transferred"]
+    assert found.missing_pages == 0
+    size = (MEMORY_MIB << 20) - FIRST_MIB
+    source.tell("pmemsave", val=FIRST_MIB, size=size, filename=str(folder / "memory"))
+    there = np.fromfile(folder / "memory", np.uint8)
+    here = np.frombuffer(found.ram("pc.ram"), np.uint8)[FIRST_MIB:]
+    assert (there == here).all()
+    assert len(found.devices) > 20
+
+
+def migrate(
+    source: Machine, folder: Path, *capabilities: str, where: object = "tcp::0", **more: Any
+) -> Reception:
+    """Run a precopy migration; the guest goes on at the source afterwards."""
+    named = [{"capability": name, "state": True} for name in capabilities]
+    source.tell("migrate-set-capabilities", capabilities=named)
+    to = Destination(where, **more)
+    source.tell("migrate", uri=to.uri)
+    assert source.reached(*OVER) == "completed"
+    found = to.result()
+    check(source, found, folder)
+    source.tell("cont")
+    off = [{"capability": name, "state": False} for name in capabilities]
+    source.tell("migrate-set-capabilities", capabilities=off)
+    return found
+
+
+def test_precopy_over_every_transport(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
+    with running(qemu, guest, tmp_path) as source:
+        found = migrate(source, tmp_path, "return-path")
+        assert found.to_dict()["qemu_counts"]["normal_pages"] > 6000
+        assert found.stream.device_fields["value"].notna().any()
+        migrate(source, tmp_path, "return-path", "switchover-ack", switchover_ack=True)
+        unix = migrate(source, tmp_path, where=f"unix:{tmp_path}/incoming")
+        unix.save(tmp_path / "saved")
+        state, rams = read_saved(tmp_path / "saved")
+        assert state.blocks[0].name == "pc.ram"
+        assert rams[0].tobytes() == bytes(unix.ram("pc.ram"))
+        own, theirs = socket.socketpair()
+        with own:
+            to = Destination(listen(FdAddress(str(own.fileno()))))
+        socket.send_fds(source._socket, [b'{"execute":"getfd","arguments":{"fdname":"m"}}'],
+                        [theirs.fileno()])  # fmt: skip
+        assert b"return" in source._lines.readline()
+        theirs.close()
+        source.tell("migrate", uri="fd:m")
+        assert source.reached(*OVER) == "completed"
+        check(source, to.result(), tmp_path)
+
+
+@pytest.mark.parametrize("method", ["none", "zlib", "zstd"])
+def test_multifd(qemu_after: Qemu, guest: Path, tmp_path: Path, method: str) -> None:
+    with running(qemu_after, guest, tmp_path) as source:
+        source.enable(multifd_channels=3, multifd_compression=method)
+        found = migrate(source, tmp_path, "multifd")
+        assert found.stream.packets["channel_id"].nunique() == 3
+
+
+def test_multifd_before(qemu_before: Qemu, guest: Path, tmp_path: Path) -> None:
+    with running(qemu_before, guest, tmp_path) as source:
+        source.enable(multifd_channels=2)
+        migrate(source, tmp_path, "multifd", "return-path", multifd_channels=2)
+
+
+def test_xbzrle(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
+    with running(qemu, guest, tmp_path) as source:
+        source.enable(max_bandwidth=SLOW, downtime_limit=5)
+        named = [{"capability": "xbzrle", "state": True}]
+        source.tell("migrate-set-capabilities", capabilities=named)
+        to = Destination()
+        source.tell("migrate", uri=to.uri)
+        ram: dict[str, int] = {}
+        until(
+            lambda: (
+                ram.update(source.tell("query-migrate").get("ram", {}))
+                or ram.get("dirty-sync-count", 0) > 2
+            ),
+            "third pass",
+        )
+        source.enable(max_bandwidth=0, downtime_limit=300)
+        assert source.reached(*OVER) == "completed"
+        found = to.result()
+        check(source, found, tmp_path)
+        assert found.to_dict()["qemu_counts"]["xbzrle_pages"] > 0
+
+
+def test_files_and_commands(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
+    with running(qemu, guest, tmp_path) as source:
+        for uri, where in (
+            (f"file:{tmp_path}/plain,offset=4096", None),
+            (f"exec:cat > {tmp_path}/piped", f"exec:cat {tmp_path}/piped"),
+        ):
+            source.tell("migrate", uri=uri)
+            assert source.reached(*OVER) == "completed"
+            check(source, receive(where or uri), tmp_path)
+            source.tell("cont")
+        source.enable("mapped-ram", "multifd")
+        source.tell("migrate", uri=f"file:{tmp_path}/mapped")
+        assert source.reached(*OVER) == "completed"
+        check(source, receive(f"file:{tmp_path}/mapped"), tmp_path, equal=False)
+
+
+def test_tls(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
+    with running(qemu, guest, tmp_path) as source:
+        source.tell("object-add", qom_type="tls-creds-x509", id="tls0", endpoint="client",
+                    dir=str(CERTIFICATES), verify_peer=True)  # fmt: skip
+        source.enable(tls_creds="tls0", tls_hostname="localhost", multifd_channels=2)
+        files = TlsFiles(CERTIFICATES, authz=("O=migkit tests,CN=source",))
+        migrate(source, tmp_path, "return-path", tls=files)
+        migrate(source, tmp_path, "multifd", tls=files)
+
+
+def postcopy(
+    qemu: Qemu,
+    guest: Path,
+    folder: Path,
+    *capabilities: str,
+    between: Callable[[Machine, Destination], None] | None = None,
+) -> tuple[Reception, dict[str, Any]]:
+    """Run a postcopy migration in which pages are asked for; return the source's counters too."""
+    with running(qemu, guest, folder) as source:
+        source.enable("postcopy-ram", *capabilities, max_postcopy_bandwidth=SLOW,
+                      max_bandwidth=SLOW)  # fmt: skip
+        to = Destination(faults="uniform:400")
+        source.tell("migrate", uri=to.uri)
+        time.sleep(0.2)
+        source.tell("migrate-start-postcopy")
+        if between is not None:
+            between(source, to)
+        assert source.reached(*OVER) == "completed"
+        found = to.result()
+        check(source, found, folder, equal=between is None)
+        told: dict[str, Any] = source.tell("query-migrate")["ram"]
+        return found, told
+
+
+def test_postcopy_with_requests(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
+    found, ram = postcopy(qemu, guest, tmp_path)
+    told = found.to_dict()
+    assert told["requests"] == ram["postcopy-requests"] > 50
+    latency = told["request_latency_us"]
+    assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
+    if qemu.rule == "after":
+        assert told["pages_in_complete"] == 0
+
+
+def test_preempt_answers_past_the_limiter(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
+    found, ram = postcopy(qemu, guest, tmp_path, "postcopy-preempt")
+    told = found.to_dict()
+    assert told["requests"] == ram["postcopy-requests"] > 50
+    assert told["request_latency_us"]["p50"] < 20_000  # without it 50 ms: half a window
+    assert set(found.stream.rounds["channel"]) == {"main", "preempt"}
+
+
+def test_multifd_then_postcopy(qemu_after: Qemu, guest: Path, tmp_path: Path) -> None:
+    found, _ = postcopy(qemu_after, guest, tmp_path, "multifd")
+    assert found.to_dict()["qemu_counts"]["multifd_bytes"] > 0
+    assert found.requests_sent > 0
+
+
+@pytest.mark.parametrize("preempt", [False, True], ids=["plain", "preempt"])
+def test_recovery(qemu: Qemu, guest: Path, tmp_path: Path, preempt: bool) -> None:
+    def cut(source: Machine, to: Destination) -> None:
+        source.reached("postcopy-active")
+        until(lambda: to.receiver.progress.requests > 5, "requests")
+        to.receiver.yank()
+        source.reached("postcopy-paused")
+        until(lambda: to.receiver.progress.state == "postcopy-paused", "pause")
+        source.tell("migrate", uri=to.uri, resume=True)
+
+    found, _ = postcopy(qemu, guest, tmp_path, *["postcopy-preempt"] * preempt, between=cut)
+    assert found.pauses == 1
+    assert found.requests_sent > 5
