@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -105,7 +106,8 @@ class Peer:
                 self.script(self)
                 if self.shut is not None and not self._done and self.data.endswith(self.end):
                     self._done = True
-                    self.say(writing_messages.shut(self.shut))
+                    with contextlib.suppress(OSError):  # a source without a return path is gone
+                        self.say(writing_messages.shut(self.shut))
 
     def _more(self) -> None:
         """Take further channels: of multifd or of postcopy-preempt."""

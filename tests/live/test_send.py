@@ -206,8 +206,9 @@ def test_every_kind_of_file_is_a_saved_guest(name: str, tmp_path: Path) -> None:
     assert arrived.configuration.capabilities == ()
 
 
-def test_a_stream_goes_to_a_file_too(tmp_path: Path, saved: Path) -> None:
-    sent = send(saved, f"file:{tmp_path / 'copy.mig'}")
+@pytest.mark.parametrize("transport", ["file:", "exec:cat > "])
+def test_a_stream_goes_to_a_file_too(tmp_path: Path, saved: Path, transport: str) -> None:
+    sent = send(saved, f"{transport}{tmp_path / 'copy.mig'}")
     assert sent.outcome == "completed"
     assert np.array_equal(read_image(tmp_path / "copy.mig").memory, read_image(saved).memory)
     assert (tmp_path / "copy.mig").stat().st_size >= 630 * SIZE

@@ -235,3 +235,35 @@ def test_after_a_cut_what_is_missing_comes_once(tmp_path: Path, saved: Path) -> 
         "postcopy-active",
         "completed",
     ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "wrong"),
+    [
+        (("nothing", 0, SIZE), "of block nothing · allowed whole pages of its 0 B"),
+        (("pc.ram", 100, SIZE), "a request for 4096 B at 0x64 of block pc.ram"),
+        (("rom", 31 * SIZE, 2 * SIZE), "allowed whole pages of its 131072 B"),
+        (("rom", 0, 0), "a request for 0 B"),
+    ],
+)
+def test_a_request_that_does_not_fit_stops_the_source(
+    tmp_path: Path, saved: Path, request_: tuple[str, int, int], wrong: str
+) -> None:
+    def script(peer: Peer) -> None:
+        if RUN in peer.data and not peer.said:
+            peer.say(pong(0x42) + RequestWriter().request(*request_))
+
+    sent = sent_to(Peer(tmp_path / "s", POSTCOPY_END, script), saved, rule="before")
+    assert (sent.outcome, len(sent.requests)) == ("postcopy-paused", 0)
+    assert wrong in sent.error
+
+
+@pytest.mark.parametrize("noise", [b"\0\0\0\0", b"\xff" * 64, b"\0\5\0\4\3rom" + b"\xff" * 8])
+def test_noise_on_the_return_path_is_an_error(tmp_path: Path, saved: Path, noise: bytes) -> None:
+    def script(peer: Peer) -> None:
+        if not peer.said:
+            peer.say(noise)
+
+    sent = sent_to(Peer(tmp_path / "s", POSTCOPY_END, script), saved)
+    assert sent.outcome in {"failed", "postcopy-paused"}
+    assert sent.error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,14 +68,17 @@ class Replies:
     urgent : callable, optional
         Serves a request in this thread, as postcopy-preempt does; without it, requests wait in
         `waiting` for the migration thread.
-    most_bitmap_bytes : int
-        A received bitmap that is longer is refused.
+    blocks : mapping of str to int
+        Length of each RAM block, bytes; requests and bitmaps have to fit.
+    page_size : int
+        Bytes of a target page.
     """
 
     channel: Channel
     trail: Trail
+    blocks: Mapping[str, int]
+    page_size: int
     urgent: Callable[[Request], None] | None = None
-    most_bitmap_bytes: int = 0
     waiting: deque[Request] = field(default_factory=deque)
     requests: list[Request] = field(default_factory=list)
     pongs: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -168,12 +171,10 @@ class Replies:
         if data[1] == _RECV_BITMAP:  # size, bits and end mark follow outside its length
             size = self.channel.read(8)
             count = int.from_bytes(size, "big")
-            if count > self.most_bitmap_bytes:
-                raise StreamError.of(
-                    f"received bitmap of {count} B",
-                    f"allowed {self.most_bitmap_bytes} B",
-                    "look at the destination: the blocks have to be the same",
-                )
+            name = data[_HEAD_BYTES + 1 :].decode("ascii", "replace")
+            most = -(-self.blocks.get(name, 0) // self.page_size // 64) * 8
+            if count != most:
+                raise _refused(f"a bitmap of {count} B for block {name}", f"allowed {most} B")
             bits = self.channel.read(count)
             data += size + bits + self.channel.read(_END_MARK_BYTES)
         message = next(read_return_path(data, self._block))
@@ -205,6 +206,10 @@ class Replies:
 
     def _request(self, message: Message) -> None:
         block, start, length = message.block or "", message.start or 0, message.length or 0
+        used = self.blocks.get(block, 0)
+        if start % self.page_size or length % self.page_size or not 0 < start + length <= used:
+            found = f"a request for {length} B at {start:#x} of block {block}"
+            raise _refused(found, f"allowed whole pages of its {used} B")
         request = Request(self.trail.now_ns(), block, start, length)
         self.trail.add("migrate_handle_rp_req_pages", block=block, start=start, len=length)
         self.trail.add("ram_save_queue_pages", block=block, start=start, len=length)
@@ -213,3 +218,9 @@ class Replies:
             self.urgent(request)
         else:
             self.waiting.append(request)
+
+
+def _refused(found: str, allowed: str) -> StreamError:
+    return StreamError.of(
+        f"return path: {found}", allowed, "look at the destination: its blocks must be the same"
+    )

@@ -241,8 +241,8 @@ def _connected(
     channel = more()
     replies = multifd = None
     if capabilities & {"return-path", "postcopy-ram"}:
-        bits = max(-(-b.used_length // image.page_size // 64) * 8 for b in image.blocks)
-        replies = Replies(channel, trail, most_bitmap_bytes=bits)
+        lengths = {block.name: block.used_length for block in image.blocks}
+        replies = Replies(channel, trail, lengths, image.page_size)
     if "multifd" in capabilities:
         channels = (more() for _ in range(parameters.multifd_channels))
         multifd = Multifd(channels, image, parameters, counted, trail)
