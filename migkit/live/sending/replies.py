@@ -18,7 +18,7 @@ import numpy.typing as npt
 from migkit.channels import Channel
 from migkit.errors import ChannelError, MigkitError, StreamError
 from migkit.stream.return_path import Message, read_return_path
-from migkit.stream.wire import PING_PACKAGE_LOADED, RETURN_PATH
+from migkit.stream.wire import MOST_MESSAGE_BYTES, PING_PACKAGE_LOADED, RETURN_PATH
 
 from .trail import Trail
 
@@ -166,7 +166,10 @@ class Replies:
     def _next(self) -> Message:
         """Read one message, whole."""
         data = self.channel.read(_HEAD_BYTES)
-        data += self.channel.read(int.from_bytes(data[2:4], "big"))
+        length = int.from_bytes(data[2:4], "big")
+        if length > MOST_MESSAGE_BYTES:
+            raise _refused(f"a message of {length} B", f"allowed {MOST_MESSAGE_BYTES} B")
+        data += self.channel.read(length)
         bits = b""
         if data[1] == _RECV_BITMAP:  # size, bits and end mark follow outside its length
             size = self.channel.read(8)
