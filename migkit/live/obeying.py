@@ -5,8 +5,6 @@ Source: migration/savevm.c (qemu_loadvm_state_main, loadvm_process_command).
 
 from __future__ import annotations
 
-import re
-
 from migkit.errors import StreamError
 from migkit.stream.cursor import Buffer, Cursor
 from migkit.stream.device_lengths import find_description, parse_description
@@ -17,6 +15,7 @@ from migkit.stream.writing_messages import received_bitmap, resume_ack
 from .channel_cursor import CutError
 from .destination import Destination
 from .faults import none
+from .machine_types import waits_for_ack
 from .requests import Requests
 
 __all__ = ["receive_all", "receive_file"]
@@ -134,7 +133,7 @@ class _Main:
     def _open_return_path(self, record: Record) -> None:
         self._to.replies.opened = True
         machine = self._to.reading.stream.configuration.machine
-        if self._to.settings.switchover_ack and _waits_for_ack(machine):
+        if self._to.settings.switchover_ack and waits_for_ack(machine):
             self._to.replies.acknowledge_switchover()
 
     def _ping(self, record: Record) -> None:
@@ -193,12 +192,3 @@ class _Main:
         self._to.state = "postcopy-active"
         self._to.replies.send(resume_ack())
         self._to.requests.resumed()
-
-
-def _waits_for_ack(machine: str) -> bool:
-    """Tell whether a source waits for an acknowledgement that no device asks for.
-
-    Machine types from 11.1 on do not, and fail where one comes.
-    """
-    told = re.search(r"-(\d+)\.(\d+)$", machine)
-    return told is None or (int(told[1]), int(told[2])) < (11, 1)

@@ -15,6 +15,7 @@ from typing import Any
 from migkit.lab import Qemu
 from migkit.lab.guest_program import build_guest
 from migkit.lab.guest_words import fit_guest, guest_words
+from migkit.live import Receiver
 from migkit.scenario import Scenario
 
 MEMORY_MIB = 32
@@ -119,8 +120,13 @@ def waiting(
         found.close()
 
 
-def save_guest(qemu: Qemu, machine: str, folder: Path) -> tuple[Path, int]:
-    """Run the workload guest for a moment and save it; return the file and its last heartbeat."""
+def save_guest(
+    qemu: Qemu, machine: str, folder: Path, receiver: Receiver | None = None
+) -> tuple[Path, int]:
+    """Run the workload guest for a moment and save it; return where, and its last heartbeat.
+
+    It is saved to a file, or by a destination of ours to a folder.
+    """
     built = Scenario.build(memory=f"{MEMORY_MIB}MiB", workload="uniform:4000,base=1024,pages=6400")
     words = guest_words(fit_guest(built), beat_ms=20).append
     folder.mkdir(parents=True)
@@ -128,9 +134,11 @@ def save_guest(qemu: Qemu, machine: str, folder: Path) -> tuple[Path, int]:
     guest = Machine(qemu, machine, folder / "source", "-kernel", str(kernel), "-append", words)
     try:
         guest.until(lambda: guest.beat() >= 200, "heartbeat")
-        path = folder / "guest.mig"
-        guest.tell("migrate", uri=f"file:{path}")
-        guest.until(lambda: guest.status() == "completed", "end of the migration to a file")
+        path = folder / ("saved" if receiver else "guest.mig")
+        guest.tell("migrate", uri=str(receiver.address) if receiver else f"file:{path}")
+        if receiver:
+            receiver.run().save(path)
+        guest.until(lambda: guest.status() == "completed", "end of the migration")
         return path, guest.beat()
     finally:
         guest.close()

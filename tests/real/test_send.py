@@ -10,7 +10,7 @@ import pytest
 
 from migkit.channels import TlsFiles
 from migkit.lab import Qemu
-from migkit.live import Sent, send
+from migkit.live import Receiver, Sent, send
 from real.send_destination import Machine, save_guest, waiting
 
 SLOW = {"max-bandwidth": 64 << 20, "max-postcopy-bandwidth": 48 << 20, "downtime-limit": 150}
@@ -120,6 +120,19 @@ def test_a_guest_of_the_old_qemu_moves_to_the_new_one(
         sent = send(saved_before[0], uri_of(tmp_path), capabilities=on)
         assert (sent.outcome, sent.error) == ("completed", "")
         runs_on(there, saved_before)
+
+
+def test_a_guest_that_we_received_goes_on_to_another_qemu(
+    qemu_after: Qemu, tmp_path: Path
+) -> None:
+    """QEMU to migkit, which keeps the guest in a folder, and from there to QEMU."""
+    receiver = Receiver(f"unix:{tmp_path / 'r'}", wait_s=20)
+    saved = save_guest(qemu_after, _machine(qemu_after), tmp_path / "g", receiver)
+    assert saved[0].is_dir()
+    with waiting(qemu_after, _machine(qemu_after), tmp_path / "d", uri_of(tmp_path)) as there:
+        sent = send(saved[0], uri_of(tmp_path))
+        assert (sent.outcome, sent.error) == ("completed", "")
+        runs_on(there, saved)
 
 
 def test_tls_on_every_channel(qemu_after: Qemu, saved_after: Saved, tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def read_image(source: str | os.PathLike[str]) -> GuestImage:
     Parameters
     ----------
     source : path
-        The stream of ``migrate file:`` (mapped-ram too), a file.
+        The stream of ``migrate file:`` (mapped-ram too), a file; or a folder of ``migkit
+        receive --save``.
 
     Returns
     -------
@@ -97,7 +98,13 @@ def read_image(source: str | os.PathLike[str]) -> GuestImage:
     ------
     StreamError
         If it is no whole stream of precopy.
+    StorageError
+        If it is a folder that is none, or not whole.
     """
+    if Path(source).is_dir():
+        from .saved_image import image_of_folder
+
+        return image_of_folder(Path(source))
     return image_of(read_stream(source), open_buffer(source)[1], Path(source).name)
 
 

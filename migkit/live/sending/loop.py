@@ -10,6 +10,7 @@ from collections.abc import Callable
 from migkit._engine import decisions
 from migkit.channels import Channel
 from migkit.errors import MigkitError
+from migkit.live.machine_types import waits_for_ack
 from migkit.schema import DECISIONS, STATES
 from migkit.stream import writer
 
@@ -113,7 +114,7 @@ def _pass(m: Outgoing) -> bool:
             ram.sync(m)
         pending, must = _pending(m, "migrate_pending_exact")
     allowed = decisions.can_switchover(
-        "switchover-ack" in m.capabilities,
+        "switchover-ack" in m.capabilities and waits_for_ack(m.image.configuration.machine),
         m.guest.running,
         m.replies is not None and m.replies.acknowledged.is_set(),
     )

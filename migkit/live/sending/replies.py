@@ -201,6 +201,7 @@ class Replies:
                 self.trail.add("source_return_path_thread_postcopy_package_loaded")
                 self.package_loaded.set()
         elif name == "SWITCHOVER_ACK":
+            self.trail.add("source_return_path_thread_switchover_acked", text="")
             self.acknowledged.set()
         elif name == "RESUME_ACK":
             self.resumed.set()
