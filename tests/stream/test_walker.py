@@ -139,6 +139,24 @@ def test_damage_ends_the_walk_of_a_channel_and_nothing_else(
     assert walker.stream("stream").counters["normal"] >= 0
 
 
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_damaged_recordings_end_a_walk_with_an_error_at_worst(data: st.DataObject) -> None:
+    """No crash, no hang: every channel of a real migration, damaged, in pieces, in turn."""
+    name = data.draw(st.sampled_from(recorded.named("tcp", "multifd", "postcopy-preempt")))
+    main = bytearray(recorded.main(name)[: data.draw(st.integers(1, 300_000))])
+    channels = [main, *(bytearray(found[:200_000]) for found in recorded.others(name))]
+    for channel in channels:
+        for at in data.draw(st.lists(st.integers(0, max(len(channel) - 1, 0)), max_size=4)):
+            channel[at : at + 1] = data.draw(st.binary(max_size=9))
+    sizes = data.draw(st.lists(st.sampled_from([1, 9, 4104, 70_000]), min_size=1, max_size=5))
+    sizes = [*sizes, 70_000]
+    walker = walked(bytes(main), [bytes(found) for found in channels[1:]], b"", sizes)
+    counted = walker.stream("stream")
+    assert counted.counters["transferred"] >= 0
+    assert counted.size <= sum(map(len, channels))
+
+
 def test_little_is_held_of_a_large_section() -> None:
     walker = Walker()
     main = walker.channel()
