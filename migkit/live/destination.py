@@ -213,10 +213,11 @@ class Destination:
         return self._urgent is not None and self._urgent.reading
 
     def fail(self) -> None:
-        """Tell the source that loading failed, unless the guest runs here."""
+        """Tell the source that loading failed, unless the guest runs here: then it can resume."""
         if not self.in_postcopy:
             self.replies.shut(1)
-        self.state = "failed"
+        if self.state != "postcopy-paused":
+            self.state = "failed"
 
     def close(self) -> None:
         """End all channels and threads."""

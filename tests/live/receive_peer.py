@@ -17,14 +17,20 @@ class Source:
 
     def __init__(self, receiver: Receiver) -> None:
         self.address = receiver.address
-        self.answers = bytearray()
+        self.heard: list[bytearray] = []
         self._threads: list[threading.Thread] = []
+
+    @property
+    def answers(self) -> bytes:
+        """What came back, over the channels in the order in which they were opened."""
+        return b"".join(self.heard)
 
     def send(self, data: bytes, *, end: bool = False) -> Channel:
         """Open a channel and send bytes in the background; end it behind them or leave it."""
         channel = connect(self.address)
-        for work in (self._write, self._listen):
-            thread = threading.Thread(target=work, args=(channel, data, end), daemon=True)
+        self.heard.append(bytearray())
+        for work, words in ((self._write, (data, end)), (self._listen, (self.heard[-1],))):
+            thread = threading.Thread(target=work, args=(channel, *words), daemon=True)
             self._threads.append(thread)
             thread.start()
         return channel
@@ -37,10 +43,10 @@ class Source:
         except ChannelError:
             pass  # the destination had enough
 
-    def _listen(self, channel: Channel, data: bytes, end: bool) -> None:
+    def _listen(self, channel: Channel, heard: bytearray) -> None:
         try:
             while part := channel.read_some():
-                self.answers += part
+                heard += part
         except ChannelError:
             pass
 
@@ -62,7 +68,7 @@ def receive_channels(
     source.send(main, end=end)
     received = receiver.run()
     source.join()
-    return received, bytes(source.answers)
+    return received, source.answers
 
 
 def memory_of(name: str) -> bytes:
