@@ -43,6 +43,9 @@ def add_parser(parts: options.Commands) -> None:
     )
     parser.add_argument("scenario", metavar="SCENARIO", type=Path, help="file, or a capture")
     add_run(parser)
+    parser.add_argument(
+        "--tap", action="store_true", help="count the stream's pages, on any version of QEMU"
+    )
     failures = parser.add_argument_group("failures on purpose")
     failures.add_argument("--cut", metavar="MOMENT", help="cut the connection")
     failures.add_argument(
@@ -96,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
             rule=arguments.rule,
             qemu=arguments.qemu,
             kill=arguments.kill,
+            tap=arguments.tap,
             say=progress.status,
         )
     if arguments.json is not None:
@@ -142,6 +146,9 @@ def result_lines(result: dict[str, Any]) -> list[str]:
         for moment, states in outcome.items():
             told = ", ".join(f"{side} {state}" for side, state in states.items())
             lines.append(f"{moment.replace('_', ' '):<18} {told}")
+    if "tap" in result:
+        inside = result["tap"]["pages_in_save_complete"]
+        lines.append(f"{'in save_complete':<18} {inside} pages, counted in the stream")
     beats = result.get("heartbeat", {})
     running = [side for side, row in beats.items() if row["beating"]]
     lines.append(f"{'guest runs on':<18} {' and '.join(running) or 'neither side'}")

@@ -16,8 +16,8 @@ from migkit.scenario.from_capture import EXACT
 from migkit.workloads import HotCold, Sequential, Uniform, Workload
 
 if TYPE_CHECKING:
+    from migkit.lab.pair import Observed
     from migkit.lab.qemus import Qemu
-    from migkit.lab.session import Observed
     from migkit.scenario import Scenario
 
 __all__ = ["scenario_dict", "write_capture"]

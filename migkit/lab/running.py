@@ -20,9 +20,10 @@ from migkit.lab.capture_files import write_capture
 from migkit.lab.failures import kill_at
 from migkit.lab.guest_program import build_guest
 from migkit.lab.guest_words import fit_guest, guest_words
+from migkit.lab.pair import Pair
 from migkit.lab.qemus import Qemu, choose_qemu
-from migkit.lab.session import Pair, observe
-from migkit.lab.timeline import Item, needs_relay
+from migkit.lab.session import observe
+from migkit.lab.timeline import Item, needs_tap
 from migkit.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def run(
     rule: str | None = None,
     qemu: Iterable[str | PathLike[str]] = (),
     kill: str | None = None,
+    tap: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Capture:
     """Run a migration on two real QEMUs.
@@ -58,6 +60,9 @@ def run(
         QEMUs of your own to choose from, see `migkit.lab.find_qemus`.
     kill : str, optional
         The sudden end of a side: ``"source@3s"`` (`migkit.lab.failures.kill_at`).
+    tap : bool
+        Whether the stream passes through a `migkit.tap.Tap` even if nothing happens to the link:
+        it counts the pages inside ``save_complete`` on any version of QEMU.
     say : callable, optional
         Told what is going on, several times a second.
 
@@ -82,7 +87,7 @@ def run(
         with tempfile.TemporaryDirectory(prefix="migkit-lab.") as work:
             logs = Path(work)
             timeline = (*fitted.timeline, *((kill_at(kill),) if kill else ()))
-            pair = _pair(fitted, chosen, logs, timeline)
+            pair = _pair(fitted, chosen, logs, timeline, tap)
             observed = _in_thread(lambda: observe(pair, fitted, logs, tell))
             write_capture(folder, logs, fitted, observed, (chosen, chosen))
         if out is None:
@@ -130,6 +135,7 @@ def _as_run(scenario: Scenario, qemu: Qemu) -> Scenario:
     for found, what, fix in (
         (scenario.transport.kind != "tcp", f"transport {scenario.transport.kind}", "use tcp"),
         (bool(scenario.iterables), "other iterable handlers", "leave them out"),
+        (_changes_more(scenario), "a link-change of more than its bandwidth", "change that alone"),
         (scenario.runstate != "running", f"runstate {scenario.runstate}", "use running"),
         (scenario.parameters.to_qmp(changed_only=True).get("tls-creds"), "TLS", "leave it out"),
     ):
@@ -138,7 +144,14 @@ def _as_run(scenario: Scenario, qemu: Qemu) -> Scenario:
     return dataclasses.replace(scenario, completion_rule=qemu.rule, qemu_version=qemu.version_text)
 
 
-def _pair(scenario: Scenario, qemu: Qemu, folder: Path, timeline: tuple[Item, ...]) -> Pair:
+def _changes_more(scenario: Scenario) -> bool:
+    changes = [item for item in scenario.timeline if item.command == "link-change"]
+    return any(set(item.arguments) != {"bandwidth"} for item in changes)
+
+
+def _pair(
+    scenario: Scenario, qemu: Qemu, folder: Path, timeline: tuple[Item, ...], tap: bool
+) -> Pair:
     words = guest_words(scenario)
     program = build_guest(folder)
     machine = [
@@ -152,16 +165,16 @@ def _pair(scenario: Scenario, qemu: Qemu, folder: Path, timeline: tuple[Item, ..
         table.write_bytes(words.table)
         machine += ["-initrd", str(table)]
     plain = HostProfile.load().link
-    relay = scenario.link != plain or needs_relay(timeline)
+    slow = scenario.link != plain
     rate = scenario.link.bandwidth_bytes_per_s * 100 // scenario.host.relay_percent
     return Pair(
         source=qemu,
         dest=qemu,
         words=machine,
         lead_s=max(scenario.workload_lead_s, _LEAD_S),
-        relay=relay,
-        relay_bytes_per_s=rate if scenario.link != plain else 0,
-        relay_latency_s=max(scenario.link.latency_ns - plain.latency_ns, 0) / 1e9,
+        tap=tap or slow or needs_tap(timeline),
+        bytes_per_s=rate if slow else 0,
+        latency_ns=max(scenario.link.latency_ns - plain.latency_ns, 0),
         timeline=timeline,
         refused=any(item.command == "connect-failure" for item in scenario.timeline),
     )

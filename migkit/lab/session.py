@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migkit.errors import LabError
 from migkit.lab.machine import Machine
-from migkit.lab.relay import Relay
+from migkit.lab.pair import Observed, Pair
 from migkit.lab.replies import outcome_of, progress_line, read_blocks
-from migkit.lab.timeline import Item, Timeline, incoming_port
+from migkit.lab.timeline import Timeline, incoming_port
 from migkit.lab.trace_events import write_events
+from migkit.tap import Tap
 
 if TYPE_CHECKING:
-    from migkit.lab.qemus import Qemu
     from migkit.scenario import Scenario
 
-__all__ = ["Observed", "Pair", "observe"]
+__all__ = ["observe"]
 
 _POLL_S = 0.05
 _READY_WITHIN_S = 120
@@ -29,55 +28,6 @@ _ABSENT = ("exited", "no answer")
 _DEST_ENDS_WITHIN_S = 20
 _SETTLES_S = 1.0
 _LISTENS_FOR_BEATS_S = 0.4
-
-
-@dataclass
-class Pair:
-    """What a pair is started with.
-
-    Parameters
-    ----------
-    source, dest : Qemu
-        The programs.
-    words : sequence of str
-        Machine and guest.
-    ready : str
-        What the guest prints when it may be migrated; nothing waits for it if empty.
-    lead_s : float
-        How long it runs before ``migrate``, seconds.
-    relay : bool
-        Whether the stream passes through a relay.
-    relay_bytes_per_s : int
-        Its rate; 0 is none.
-    relay_latency_s : float
-        Its latency.
-    refused : bool
-        Whether nothing listens where the source connects to.
-    timeline : tuple of TimelineItem or KillSource
-        Commands and failures, and their moments.
-    """
-
-    source: Qemu
-    dest: Qemu
-    words: Sequence[str]
-    ready: str = "ready"
-    lead_s: float = 1.0
-    relay: bool = False
-    relay_bytes_per_s: int = 0
-    relay_latency_s: float = 0.0
-    refused: bool = False
-    timeline: tuple[Item, ...] = ()
-
-
-@dataclass
-class Observed:
-    """What was seen of a migration, as the captures' files name it."""
-
-    result: dict[str, Any] = field(default_factory=dict)
-    timeline: list[dict[str, Any]] = field(default_factory=list)
-    polls: list[dict[str, Any]] = field(default_factory=list)
-    ram_blocks: list[dict[str, Any]] = field(default_factory=list)
-    observed_for_s: float | None = None
 
 
 async def observe(
@@ -110,9 +60,11 @@ async def observe(
     try:
         await session.prepare()
         await session.migrate()
-        return await session.finish()
+        seen = await session.finish()
     finally:
         await session.close()
+    session.add_counts()
+    return seen
 
 
 class _Session:
@@ -121,7 +73,7 @@ class _Session:
     ) -> None:
         self._pair, self._scenario, self._folder, self._say = pair, scenario, folder, say
         self._machines: list[Machine] = []
-        self._relay: Relay | None = None
+        self._tap: Tap | None = None
         self._started = 0.0
         self._watched: list[dict[str, Any]] = []
         self._seen = Observed()
@@ -176,13 +128,12 @@ class _Session:
         source, dest = self._machines
         await dest.tell("migrate-incoming", uri="tcp:127.0.0.1:0")
         port = await incoming_port(dest)
-        if self._pair.relay:
-            self._relay = Relay(port, self._pair.relay_bytes_per_s, self._pair.relay_latency_s)
-            port = self._relay.port
+        if self._pair.tap:
+            port = self._open_tap(port)
         if self._pair.refused:
             port = 1
         timeline = Timeline(
-            self._pair.timeline, source, dest, self._relay, self._now, self._note_after_cut
+            self._pair.timeline, source, dest, self._tap, self._now, self._note_after_cut
         )
         self._seen.result["migrate_issued_epoch_s"] = time.time()
         self._started = time.monotonic()
@@ -290,8 +241,28 @@ class _Session:
         """End everything; both logs are whole then."""
         for machine in self._machines:
             await machine.close()
-        if self._relay is not None:
-            self._relay.close()
+        if self._tap is not None:
+            self._tap.__exit__(None, None, None)
+
+    def add_counts(self) -> None:
+        """Add what the tap counted, once everything has ended."""
+        if self._tap is not None:
+            counted = self._tap.result()
+            self._seen.result["tap"] = {
+                "pages_in_save_complete": counted.pages_in_complete,
+                **counted.qemu_counts,
+            }
+
+    def _open_tap(self, port: int) -> int:
+        """Put a tap before the destination's port, and return its own."""
+        self._tap = Tap(
+            "tcp:127.0.0.1:0",
+            f"tcp:127.0.0.1:{port}",
+            rate=self._pair.bytes_per_s or None,
+            latency=f"{self._pair.latency_ns}ns" if self._pair.latency_ns else None,
+        )
+        self._tap.__enter__()
+        return int(str(self._tap.address).rpartition(":")[2])
 
 
 def _is_over(status: str) -> bool:

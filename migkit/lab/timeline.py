@@ -13,9 +13,9 @@ from migkit.scenario.timeline import TimelineItem
 
 if TYPE_CHECKING:
     from migkit.lab.machine import Machine
-    from migkit.lab.relay import Relay
+    from migkit.tap import Tap
 
-__all__ = ["KILL_COMMANDS", "Item", "Timeline", "needs_relay"]
+__all__ = ["KILL_COMMANDS", "Item", "Timeline", "needs_tap"]
 
 KILL_COMMANDS = {"destination-error": "dest", "kill-source": "source"}
 """Commands that end a QEMU at once, and which."""
@@ -24,13 +24,13 @@ Item: TypeAlias = TimelineItem | KillSource
 """What stands in the timeline of a lab run."""
 
 _NAMES = {"cut": "relay-cut"}
-_BY_RELAY = ("cut", "link-change")
+_BY_TAP = ("cut", "link-change")
 _TICK_S = 0.002
 
 
-def needs_relay(items: tuple[Item, ...]) -> bool:
+def needs_tap(items: tuple[Item, ...]) -> bool:
     """Tell whether something happens to the link."""
-    return any(item.command in _BY_RELAY for item in items)
+    return any(item.command in _BY_TAP for item in items)
 
 
 class Timeline:
@@ -42,7 +42,7 @@ class Timeline:
         In order; those of the same moment are given in that order.
     source, dest : Machine
         The pair.
-    relay : Relay, optional
+    tap : Tap, optional
         What the stream passes through.
     issued : callable
         Seconds since ``migrate`` was issued.
@@ -55,13 +55,13 @@ class Timeline:
         items: tuple[Item, ...],
         source: Machine,
         dest: Machine,
-        relay: Relay | None,
+        tap: Tap | None,
         issued: Callable[[], float],
         after_cut: Callable[[], Awaitable[None]],
     ) -> None:
         self._pending = list(items)
         self._machines = {"source": source, "dest": dest}
-        self._relay = relay
+        self._tap = tap
         self._now = issued
         self._after_cut = after_cut
         self._log = LogFollower(source.log)
@@ -141,10 +141,10 @@ class Timeline:
             return
         if item.command in KILL_COMMANDS:
             self._machines[KILL_COMMANDS[item.command]].child.kill()
-        elif item.command == "cut" and self._relay is not None:
-            self._relay.cut()
-        elif item.command == "link-change" and self._relay is not None:
-            self._change_link(self._relay, item)
+        elif item.command == "cut" and self._tap is not None:
+            self._tap.cut_now()
+        elif item.command == "link-change" and self._tap is not None:
+            self._tap.change_rate(item.arguments["bandwidth"])
         elif item.command == "migrate-recover":
             await dest.tell("migrate-recover", uri="tcp:127.0.0.1:0")
         elif item.command == "migrate":
@@ -152,14 +152,6 @@ class Timeline:
             await source.tell("migrate", uri=f"tcp:127.0.0.1:{port}", resume=True)
         else:
             await self._machines[item.side].tell(item.command, **item.arguments)
-
-    @staticmethod
-    def _change_link(relay: Relay, item: Item) -> None:
-        rate = item.arguments.get("bandwidth")
-        if rate is not None:
-            relay.bytes_per_s = int(rate)
-        if "latency_ns" in item.arguments:
-            relay.latency_s = item.arguments["latency_ns"] / 1e9
 
 
 def _moment(item: Item) -> str:

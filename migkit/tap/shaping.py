@@ -38,13 +38,18 @@ class Pace:
             return _MOST_PIECE
         return min(_MOST_PIECE, max(_LEAST_PIECE, int(self._rate * _BURST_S)))
 
+    def change(self, bytes_per_s: int | None) -> None:
+        """Let so many pass from now on."""
+        self._rate = bytes_per_s
+
     def wait(self, count: int, stop: threading.Event) -> None:
         """Wait for the turn of so many bytes, or until told to stop."""
-        if self._rate is None:
+        rate = self._rate
+        if rate is None:
             return
         with self._lock:
             turn = max(self._free_s, time.monotonic() - _BURST_S)
-            self._free_s = turn + count / self._rate
+            self._free_s = turn + count / rate
         late = self._free_s - time.monotonic()
         if late > 0:
             stop.wait(late)

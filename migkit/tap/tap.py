@@ -163,6 +163,10 @@ class Tap:
         """Break all connections, as at the event of a cut; once."""
         self._shared.cut_now()
 
+    def change_rate(self, bytes_per_s: int | None) -> None:
+        """Limit the way to the destination anew, bytes/s; None is no limit."""
+        self._shared.pace.change(bytes_per_s)
+
     def wait_for_cut(self, timeout_s: float) -> bool:
         """Wait until the connections were broken; tells whether they were."""
         return _until(lambda: self.was_cut, timeout_s)

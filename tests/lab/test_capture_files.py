@@ -10,9 +10,9 @@ import pytest
 from migkit.capture import read_capture
 from migkit.lab.capture_files import scenario_dict, write_capture
 from migkit.lab.guest_words import fit_guest
+from migkit.lab.pair import Observed
 from migkit.lab.qemus import Qemu
 from migkit.lab.replies import read_blocks
-from migkit.lab.session import Observed
 from migkit.scenario import Scenario
 
 CAPTURES = Path(__file__).resolve().parents[2] / "datasets" / "captures"
