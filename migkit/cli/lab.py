@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from migkit.cli import lab_run, options, output
+from migkit.cli import lab_run, lab_twin, options, output
 from migkit.cli.terminal import Progress
 
 _EPILOG = """\
@@ -39,7 +39,7 @@ def add_parser(commands: options.Commands) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
         "lab",
-        help="run migrations on real QEMUs: install, status, run",
+        help="run migrations on real QEMUs: install, status, run, twin",
         description="Install real QEMUs without rights, and run pairs of them.",
         epilog=_EPILOG,
     )
@@ -47,6 +47,7 @@ def add_parser(commands: options.Commands) -> None:
     _add_install(parts)
     _add_status(parts)
     lab_run.add_parser(parts)
+    lab_twin.add_parser(parts)
 
 
 def _add_install(parts: options.Commands) -> None:

@@ -127,6 +127,21 @@ def _with_failures(scenario: Scenario, arguments: argparse.Namespace) -> Scenari
     return dataclasses.replace(scenario, timeline=tuple(items))
 
 
+def reproduce_real(arguments: argparse.Namespace) -> int:
+    """Make the evidence of the rewrite with real QEMUs, and judge it."""
+    from migkit.lab.rewrite import EVIDENCE_FILE, reproduce_rewrite
+
+    out = arguments.out if arguments.out is not None else Path("reproduction-real")
+    output.check_folder(out, EVIDENCE_FILE)
+    with Progress() as progress, ends_with_us():
+        evidence = reproduce_rewrite(out, qemu=arguments.qemu, say=progress.say)
+    if arguments.json is not None:
+        output.write_json(evidence.to_dict(), arguments.json)
+    if arguments.json != options.STANDARD_OUTPUT:
+        print(f"{evidence}\n\ncaptures in {out}")
+    return 0 if evidence.holds else 1
+
+
 def result_lines(result: dict[str, Any]) -> list[str]:
     """Say what a real run tells beside its summary: states around a cut, and who runs the guest.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from migkit.cli import options, output
+from migkit.cli import lab_run, options, output
 from migkit.cli.terminal import Progress
 
 _EPILOG = """\
@@ -14,9 +14,15 @@ executes the notebooks, exports their figures, and writes report.html and report
 appears whole or not at all; an earlier result in it is replaced. --json writes report.json's
 content to another place too.
 
+With --real the evidence is made again on this machine, from nothing: QEMUs of both rules are
+installed into the user's cache if there are none, a migration runs with each, and each is cut
+inside save_complete and recovered. The captures and evidence.json go into the folder. Half a
+minute; the exit code is 1 if a statement does not hold.
+
 examples:
   migkit reproduce
   migkit reproduce --out reproduction/
+  migkit reproduce --real --out reproduction-real/
   migkit reproduce --captures ../captures --without-notebooks
 """
 
@@ -33,8 +39,7 @@ def add_parser(commands: options.Commands) -> None:
         "--out",
         metavar="DIR",
         type=Path,
-        default=Path("reproduction"),
-        help="the folder to write (default: reproduction)",
+        help="the folder to write (default: reproduction; with --real reproduction-real)",
     )
     parser.add_argument(
         "--captures",
@@ -43,6 +48,17 @@ def add_parser(commands: options.Commands) -> None:
         help="a folder of captures to use instead of the shipped selection",
     )
     parser.add_argument("--without-notebooks", action="store_true", help="leave the notebooks out")
+    parser.add_argument(
+        "--real", action="store_true", help="run real QEMUs instead, see below; takes --qemu too"
+    )
+    parser.add_argument(
+        "--qemu",
+        metavar="PATH",
+        action="append",
+        default=[],
+        type=Path,
+        help="with --real: QEMUs of your own, one of each rule",
+    )
     options.add_json(parser)
     options.add_engine(parser)
     parser.set_defaults(run=run, parser=parser)
@@ -54,6 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
     from migkit.report import report_dict, report_text
 
     output.check_file(arguments.json, "--json")
+    if arguments.real:
+        return lab_run.reproduce_real(arguments)
+    if arguments.out is None:
+        arguments.out = Path("reproduction")
     output.check_folder(arguments.out, reproduce.REPORT_FILE)
     inputs = reproduce.find_inputs(
         arguments.captures, with_notebooks=not arguments.without_notebooks

@@ -2,6 +2,18 @@
 
 from migkit.lab.install import install
 from migkit.lab.qemus import Qemu, choose_qemu, find_qemus
+from migkit.lab.rewrite import RealEvidence, reproduce_rewrite
 from migkit.lab.running import run
+from migkit.lab.twin import Twins, run_twins
 
-__all__ = ["Qemu", "choose_qemu", "find_qemus", "install", "run"]
+__all__ = [
+    "Qemu",
+    "RealEvidence",
+    "Twins",
+    "choose_qemu",
+    "find_qemus",
+    "install",
+    "reproduce_rewrite",
+    "run",
+    "run_twins",
+]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import struct
 import threading
 import time
 from pathlib import Path
@@ -16,6 +20,7 @@ from .state import Shared
 __all__ = ["Link"]
 
 _PATIENCE_S = 1.0
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class Link:
@@ -69,6 +74,7 @@ class Link:
         """Break it: the destination gets what was passed on, then the end."""
         self._cut_s = time.monotonic()
         self.there.severed = self.back.severed = True
+        _reset_at_close(self._near)
         self._near.shutdown()
         try:
             self._far.shut_write()
@@ -95,6 +101,16 @@ class Link:
         self._near.close()
         self._far.close()
         self._closed.set()
+
+
+def _reset_at_close(channel: Channel) -> None:
+    """Let closing reset a TCP connection.
+
+    After an end alone, Linux drops what still comes for a minute if its window was full, and
+    answers nothing: the source would hang in its write, and with it all that waits for its lock.
+    """
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(channel.fileno())) as end:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 
 
 def _spool(base: Path | None, direction: str) -> BinaryIO | None:
