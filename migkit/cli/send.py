@@ -46,6 +46,7 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument("source", metavar="SOURCE", type=Path, help="the saved guest")
     parser.add_argument("uri", metavar="URI", help="tcp:HOST:PORT, unix:PATH, or QEMU's JSON")
     _add_migration(parser)
+    _add_guest(parser)
     _add_tls(parser)
     results = parser.add_argument_group("results")
     options.add_json(results)
@@ -64,7 +65,6 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
         default="after",
         help="completion rule: before or after QEMU's rewrite of it (default: after)",
     )
-    group.add_argument("--workload", metavar="WORKLOAD", help="what dirties pages meanwhile")
     group.add_argument(
         "--recover", metavar="URI", help="where the destination waits after a cut in postcopy"
     )
@@ -91,6 +91,16 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_guest(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the guest")
+    group.add_argument("--workload", metavar="WORKLOAD", help="what dirties pages meanwhile")
+    group.add_argument(
+        "--write-memory",
+        action="store_true",
+        help="let a thread really write there; only to a destination that is migkit",
+    )
+
+
 def _add_tls(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("TLS")
     group.add_argument("--tls-dir", metavar="DIR", type=Path, help="dir of QEMU's tls-creds")
@@ -111,6 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
             parameters=_parameters(arguments),
             capabilities=_capabilities(arguments),
             workload=arguments.workload,
+            write_memory=arguments.write_memory,
             postcopy_at_s=_seconds(arguments.postcopy_at, "postcopy-at"),
             recover=arguments.recover,
             tls=_tls(arguments),

@@ -11,6 +11,7 @@ from live.send_peer import PRECOPY_END, SIZE, TIMER, Peer, contents, save_guest
 from migkit.errors import ChannelError, InputError, StreamError
 from migkit.frame_rows import frame_rows
 from migkit.live import send
+from migkit.live.sending import limiter, ram
 from migkit.live.sending.guest_image import image_of, read_image
 from migkit.schema import STATES
 from migkit.stream import read_stream, writer
@@ -59,14 +60,38 @@ def test_counters_are_those_of_the_bytes(tmp_path: Path, saved: Path) -> None:
     assert sent.report()["pages_in_complete"] == read_stream(bytes(peer.data)).save_complete_pages
 
 
-def test_a_window_has_the_bytes_that_qemu_sends_in_it(tmp_path: Path) -> None:
-    """Check QEMU 10.2.2 on the same block: 16 flushes of 32 pages, the first with the setup."""
-    guest = save_guest(tmp_path / "g", {"m0": contents(2048, 0)})
+class Clock:
+    """Stands still while bytes are written, and moves while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 5_000_000_000
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += round(seconds * 1e9)
+
+
+def test_a_window_has_the_bytes_that_qemu_sends_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compare with QEMU 10.2.2, same block, 20 MiB/s: 16 flushes of 32 pages, setup in the first.
+
+    Its threshold was 6303990 bytes after the first window, and 6303798 after the next.
+    """
+    clock = Clock()
+    for module in (limiter, ram):
+        monkeypatch.setattr(module, "time", clock)
+    guest = save_guest(tmp_path / "g", {"m0": contents(3072, 0)})
     peer = peer_at(tmp_path)
-    limits = {"max-bandwidth": 20971520, "downtime-limit": 1}
-    sent = send(guest, peer.uri, parameters=limits, capabilities=())
+    sent = send(guest, peer.uri, parameters={"max-bandwidth": 20971520}, capabilities=())
     peer.join()
-    assert sent.windows["transferred_bytes"].tolist()[:4] == [2101330, 2101266, 2101266, 2101266]
+    windows = sent.windows
+    assert windows["transferred_bytes"].tolist() == [2101330, 2101266, 2101266]
+    assert windows["time_spent_ms"].tolist() == [100, 100, 100]
+    assert windows["threshold_size_bytes"].tolist() == [6303990, 6303798, 6303798]
+    assert sent.pages_in_complete == 1536  # what fits into 300 ms
 
 
 def test_commands_open_a_return_path_and_announce_the_switchover(

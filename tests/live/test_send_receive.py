@@ -98,3 +98,25 @@ def test_newer_machine_types_wait_for_no_acknowledgement(
     assert (sent.outcome, sent.error) == ("completed", "")
     acknowledged = (sent.events["event"] == "source_return_path_thread_switchover_acked").any()
     assert acknowledged == waits
+
+
+@pytest.mark.parametrize("postcopy_at_s", [None, 0.15])
+def test_what_a_thread_writes_meanwhile_arrives(
+    tmp_path: Path, saved: Path, postcopy_at_s: float | None
+) -> None:
+    sent, came = moved(
+        saved,
+        tmp_path,
+        workload="uniform:4000,seed=2",
+        write_memory=True,
+        postcopy_at_s=postcopy_at_s,
+        parameters=SLOW | {"downtime-limit": 20},
+    )
+    assert (sent.outcome, came.outcome, came.missing_pages) == ("completed", "completed", 0)
+    came.save(tmp_path / "kept")
+    before, after = read_image(saved).memory, read_image(tmp_path / "kept").memory
+    assert sent.memory is not None
+    assert np.array_equal(after, sent.memory)
+    changed = (before != after).reshape(-1, SIZE).any(axis=1)
+    assert changed.sum() > 100
+    assert sent.summary["ram"]["dirty-sync-count"] >= 2

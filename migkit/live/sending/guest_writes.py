@@ -1,11 +1,13 @@
-"""The guest that is imagined to run here: it dirties pages by a workload, in real time.
+"""The guest that runs here while it is sent: it dirties pages by a workload, in real time.
 
-Its contents stay those that were saved, whatever it is said to write: what arrives last is the
-guest as it was, so that it runs on at the destination.
+Of `GuestWrites` the contents stay those that were saved, whatever it is said to write: what
+arrives last is the guest as it was, so that it runs on at the destination. `WritingGuest` has a
+thread that really writes, and logs what it wrote.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -15,7 +17,11 @@ from migkit._engine.bitmap import Bitmap
 from migkit._engine.writers import make_writer
 from migkit.workloads import Idle, Workload
 
-__all__ = ["GuestWrites"]
+from .guest_image import GuestImage
+
+__all__ = ["GuestWrites", "WritingGuest"]
+
+_TURN_S = 0.001
 
 
 class GuestWrites:
@@ -50,6 +56,9 @@ class GuestWrites:
         """Let its clock stand still."""
         self._stopped_ns = time.monotonic_ns()
 
+    def end(self) -> None:
+        """Let go of everything."""
+
     def take_log(self) -> npt.NDArray[np.int64]:
         """Return the pages written since the last time, and forget them."""
         now = time.monotonic_ns() if self._stopped_ns is None else self._stopped_ns
@@ -58,3 +67,65 @@ class GuestWrites:
         pages = np.array(self._log.pages(), np.int64)
         self._log.clear_range(0, self._pages)
         return pages
+
+
+class WritingGuest(GuestWrites):
+    """A guest that really writes to the memory that is sent: a number that grows, into each page.
+
+    Parameters
+    ----------
+    workload : Workload or None
+        What dirties the first RAM block; None is idle.
+    image : GuestImage
+        Its memory changes.
+
+    Notes
+    -----
+    A page is logged after it was written, so a write that a sync has missed is in the next one.
+    """
+
+    def __init__(self, workload: Workload | None, image: GuestImage) -> None:
+        pages = image.blocks[0].used_length // image.page_size
+        super().__init__(workload, pages)
+        words = image.memory.view(np.uint64).reshape(-1, image.page_size // 8)
+        self._words, self._zero = words[:pages], image.zero
+        self._written: list[npt.NDArray[np.int64]] = []
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="guest", daemon=True)
+
+    def start(self) -> None:
+        """Let it run."""
+        super().start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let it do the writes that are due, and no more."""
+        super().stop()
+        self.end()
+
+    def end(self) -> None:
+        """End its thread, whatever became of the migration."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def take_log(self) -> npt.NDArray[np.int64]:
+        """Return the pages written since the last time, and forget them."""
+        with self._lock:
+            written, self._written = self._written, []
+        return np.concatenate([np.empty(0, np.int64), *written])
+
+    def _run(self) -> None:
+        turn = 0
+        while not self._over.wait(_TURN_S):
+            turn += 1
+            self._write(turn)
+        self._write(turn + 1)
+
+    def _write(self, turn: int) -> None:
+        pages = super().take_log()
+        self._words[pages, 0] = turn
+        self._zero[pages] = False
+        with self._lock:
+            self._written.append(pages)

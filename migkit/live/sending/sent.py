@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from migkit.results import Migration
 from migkit.results.summaries import summary_of
 
@@ -40,11 +43,14 @@ class Sent(Migration):
         Why it failed; empty where it did not.
     pages_in_complete : int
         Pages that ``save_complete`` of RAM sent.
+    memory : array of uint8, optional
+        All blocks as they were at the end, where a thread really wrote to them.
     """
 
     asked: tuple[Request, ...] = ()
     error: str = ""
     pages_in_complete: int = 0
+    memory: npt.NDArray[np.uint8] | None = None
 
     @property
     def requests(self) -> pd.DataFrame:
@@ -109,7 +115,7 @@ def _service_us(request: Request) -> float | None:
     return None if request.served_ns < 0 else (request.served_ns - request.t_ns) / 1000
 
 
-def sent_of(m: Outgoing, name: str, **facts: Any) -> Sent:
+def sent_of(m: Outgoing, name: str, *, keep_memory: bool = False, **facts: Any) -> Sent:
     """Make the result of a migration that is over."""
     counters = _counters(m)
     made = Migration.from_logs({"source": m.trail.log()}, name, summary_of(counters), **facts)
@@ -123,6 +129,7 @@ def sent_of(m: Outgoing, name: str, **facts: Any) -> Sent:
         asked=tuple(m.replies.requests) if m.replies is not None else (),
         error=str(m.error or ""),
         pages_in_complete=m.counted.pages_in_complete,
+        memory=m.image.memory if keep_memory else None,
     )
 
 

@@ -10,23 +10,19 @@ from typing import Any
 from migkit.channels import (
     Address,
     Channel,
-    ExecAddress,
-    FileAddress,
     TlsFiles,
     connect,
     parse_address,
 )
-from migkit.errors import InputError, did_you_mean
+from migkit.errors import InputError
 from migkit.parameters import MigrationParameters
-from migkit.parameters.capabilities import Capabilities
-from migkit.stream.writing_packets import check_method
 from migkit.workloads import Workload
 from migkit.workloads.text import parse_workload
 
 from .counted import Counted
 from .dirty_pages import DirtyPages
 from .guest_image import GuestImage, read_image
-from .guest_writes import GuestWrites
+from .guest_writes import GuestWrites, WritingGuest
 from .limiter import Limiter
 from .loop import run
 from .main_file import MainFile
@@ -35,22 +31,10 @@ from .outgoing import Outgoing
 from .ram import multifd_sync, serve_urgent
 from .replies import Replies
 from .sent import Sent, sent_of
+from .settings import SendSettings, settings_of
 from .trail import Trail
 
-__all__ = ["SENDABLE", "send"]
-
-SENDABLE: tuple[str, ...] = (
-    "events",
-    "multifd",
-    "postcopy-preempt",
-    "postcopy-ram",
-    "return-path",
-    "switchover-ack",
-)
-"""The capabilities of QEMU that a source here has."""
-
-RULES = ("before", "after")
-_VERSIONS = {"before": "10.0.13", "after": "10.2.2"}
+__all__ = ["send"]
 
 
 def send(
@@ -61,6 +45,7 @@ def send(
     parameters: MigrationParameters | Mapping[str, object] | None = None,
     capabilities: Iterable[str] | None = None,
     workload: Workload | str | None = None,
+    write_memory: bool = False,
     postcopy_at_s: float | None = None,
     recover: str | None = None,
     tls: TlsFiles | None = None,
@@ -86,10 +71,14 @@ def send(
     parameters : MigrationParameters or mapping, optional
         By QEMU's names: ``{"max-bandwidth": 67108864, "downtime-limit": 50}``.
     capabilities : iterable of str, optional
-        Of `SENDABLE`. Left out, the return path is open where the transport has one.
+        Of `migkit.live.sending.settings.SENDABLE`. Left out, the return path is open where the
+        transport has one.
     workload : Workload or str, optional
         What dirties the first RAM block while it is sent, in real time: ``uniform:2000``. The
         same seed chooses the same pages.
+    write_memory : bool
+        Whether a thread really writes to these pages. The result then has the `memory` as it was
+        at the end, to compare with the destination's; a guest of QEMU would be damaged.
     postcopy_at_s : float, optional
         When ``migrate-start-postcopy`` is given, seconds after the start; turns postcopy-ram on.
     recover : str, optional
@@ -116,101 +105,52 @@ def send(
     ChannelError
         If nobody waits at the address.
     """
-    asked = _asked(uri, capabilities, parameters, rule, postcopy=postcopy_at_s is not None)
+    asked = settings_of(uri, capabilities, parameters, rule, postcopy=postcopy_at_s is not None)
     again = parse_address(recover) if recover is not None else None
     guest = parse_workload(workload) if isinstance(workload, str) else workload
     image = _without_file_layout(read_image(source))
-    writes = GuestWrites(guest, image.blocks[0].used_length // image.page_size)
+    writes = _guest(image, guest, really=write_memory)
 
-    opened: list[Channel] = []
-
-    def more(where: Address = asked.address) -> Channel:
-        opened.append(connect(where, tls))
-        return opened[-1]
-
+    more = _Connecting(asked.address, tls)
     try:
         m = _connected(image, asked, writes, more, timeout_s)
     except BaseException:
-        for channel in opened:
-            channel.close()
+        more.close()
         raise
     m.progress = progress
     if postcopy_at_s is not None:
         m.start_postcopy = lambda: m.trail.now_ns() >= postcopy_at_s * 1e9
     try:
-        run(m, None if again is None else lambda: more(again))
+        run(m, None if again is None else _Connecting(again, tls))
     finally:
+        writes.end()
         _let_go(m)
-    return sent_of(m, image.name, **asked.facts())
+    return sent_of(m, image.name, keep_memory=write_memory, **asked.facts())
 
 
-@dataclasses.dataclass(frozen=True)
-class _Asked:
-    """Where to and how, checked."""
+@dataclasses.dataclass
+class _Connecting:
+    """Opens channels to an address, one a call."""
 
     address: Address
-    capabilities: Capabilities
-    parameters: MigrationParameters
-    rule: str
+    tls: TlsFiles | None
+    opened: list[Channel] = dataclasses.field(default_factory=list)
 
-    def facts(self) -> dict[str, Any]:
-        """Return what belongs into the provenance."""
-        return {
-            "uri": str(self.address),
-            "rule": self.rule,
-            "parameters": self.parameters.to_qmp(changed_only=True),
-            "capabilities": list(self.capabilities),
-        }
+    def __call__(self) -> Channel:
+        """Open one more."""
+        self.opened.append(connect(self.address, self.tls))
+        return self.opened[-1]
 
-
-def _asked(
-    uri: str | Mapping[str, Any] | list[Any],
-    capabilities: Iterable[str] | None,
-    parameters: MigrationParameters | Mapping[str, object] | None,
-    rule: str,
-    *,
-    postcopy: bool,
-) -> _Asked:
-    if rule not in RULES:
-        raise InputError.of(
-            f"rule {rule!r}", f"allowed {' or '.join(RULES)}", did_you_mean(rule, RULES)
-        )
-    address = parse_address(uri)
-    wanted = _capabilities(address, capabilities, postcopy=postcopy)
-    values = _parameters(parameters)
-    wanted.check(values, _VERSIONS[rule])
-    if "multifd" in wanted:
-        check_method(values.multifd_compression)
-    return _Asked(address, wanted, values, rule)
+    def close(self) -> None:
+        """Close all of them."""
+        for channel in self.opened:
+            channel.close()
 
 
-def _capabilities(
-    address: Address, capabilities: Iterable[str] | None, *, postcopy: bool
-) -> Capabilities:
-    one_way = isinstance(address, (FileAddress, ExecAddress))
-    default = () if one_way else ("return-path",)
-    names = set(Capabilities(default if capabilities is None else capabilities))
-    if postcopy:
-        names |= {"postcopy-ram"}
-    for name in sorted(names.difference(SENDABLE)):
-        raise InputError.of(
-            f"send with {name}", f"allowed {', '.join(SENDABLE)}", f"leave {name} out"
-        )
-    if one_way and names & {"postcopy-ram", "return-path", "multifd"}:
-        raise InputError.of(
-            f"send to {address} with {', '.join(sorted(names))}",
-            "it has no way back and one channel",
-            "send to a socket, tcp: or unix:",
-        )
-    return Capabilities(names)
-
-
-def _parameters(
-    given: MigrationParameters | Mapping[str, object] | None,
-) -> MigrationParameters:
-    if isinstance(given, MigrationParameters):
-        return given
-    return MigrationParameters.from_qmp(given or {})
+def _guest(image: GuestImage, workload: Workload | None, *, really: bool) -> GuestWrites:
+    if really:
+        return WritingGuest(workload, image)
+    return GuestWrites(workload, image.blocks[0].used_length // image.page_size)
 
 
 def _without_file_layout(image: GuestImage) -> GuestImage:
@@ -229,7 +169,7 @@ def _without_file_layout(image: GuestImage) -> GuestImage:
 
 def _connected(
     image: GuestImage,
-    asked: _Asked,
+    asked: SendSettings,
     guest: GuestWrites,
     more: Callable[[], Channel],
     timeout_s: float,

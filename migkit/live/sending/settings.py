@@ -1,0 +1,114 @@
+"""What is asked of a source: where to and how, checked before anything is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from migkit.channels import Address, ExecAddress, FileAddress, parse_address
+from migkit.errors import InputError, did_you_mean
+from migkit.parameters import MigrationParameters
+from migkit.parameters.capabilities import Capabilities
+from migkit.stream.writing_packets import check_method
+
+__all__ = ["RULES", "SENDABLE", "SendSettings", "settings_of"]
+
+SENDABLE: tuple[str, ...] = (
+    "events",
+    "multifd",
+    "postcopy-preempt",
+    "postcopy-ram",
+    "return-path",
+    "switchover-ack",
+)
+"""The capabilities of QEMU that a source here has."""
+
+RULES = ("before", "after")
+_VERSIONS = {"before": "10.0.13", "after": "10.2.2"}
+
+
+@dataclass(frozen=True)
+class SendSettings:
+    """Where to and how.
+
+    Attributes
+    ----------
+    address : Address
+        Of the destination.
+    capabilities, parameters : Capabilities, MigrationParameters
+        QEMU's.
+    rule : str
+        ``before`` or ``after``.
+    """
+
+    address: Address
+    capabilities: Capabilities
+    parameters: MigrationParameters
+    rule: str
+
+    def facts(self) -> dict[str, Any]:
+        """Return what belongs into the provenance."""
+        return {
+            "uri": str(self.address),
+            "rule": self.rule,
+            "parameters": self.parameters.to_qmp(changed_only=True),
+            "capabilities": list(self.capabilities),
+        }
+
+
+def settings_of(
+    uri: str | Mapping[str, Any] | list[Any],
+    capabilities: Iterable[str] | None,
+    parameters: MigrationParameters | Mapping[str, object] | None,
+    rule: str,
+    *,
+    postcopy: bool,
+) -> SendSettings:
+    """Check what is asked.
+
+    Raises
+    ------
+    InputError
+        If a value is not valid, or they do not go together.
+    """
+    if rule not in RULES:
+        raise InputError.of(
+            f"rule {rule!r}", f"allowed {' or '.join(RULES)}", did_you_mean(rule, RULES)
+        )
+    address = parse_address(uri)
+    wanted = _capabilities(address, capabilities, postcopy=postcopy)
+    values = _parameters(parameters)
+    wanted.check(values, _VERSIONS[rule])
+    if "multifd" in wanted:
+        check_method(values.multifd_compression)
+    return SendSettings(address, wanted, values, rule)
+
+
+def _capabilities(
+    address: Address, capabilities: Iterable[str] | None, *, postcopy: bool
+) -> Capabilities:
+    one_way = isinstance(address, (FileAddress, ExecAddress))
+    default = () if one_way else ("return-path",)
+    names = set(Capabilities(default if capabilities is None else capabilities))
+    if postcopy:
+        names |= {"postcopy-ram"}
+    for name in sorted(names.difference(SENDABLE)):
+        raise InputError.of(
+            f"send with {name}", f"allowed {', '.join(SENDABLE)}", f"leave {name} out"
+        )
+    if one_way and names & {"postcopy-ram", "return-path", "multifd"}:
+        raise InputError.of(
+            f"send to {address} with {', '.join(sorted(names))}",
+            "it has no way back and one channel",
+            "send to a socket, tcp: or unix:",
+        )
+    return Capabilities(names)
+
+
+def _parameters(
+    given: MigrationParameters | Mapping[str, object] | None,
+) -> MigrationParameters:
+    if isinstance(given, MigrationParameters):
+        return given
+    return MigrationParameters.from_qmp(given or {})
