@@ -101,7 +101,7 @@ def _install(arguments: argparse.Namespace) -> int:
     from migkit.lab import install
 
     output.check_file(arguments.json, "--json")
-    with Progress() as progress:
+    with Progress() as progress, lab_run.ends_with_us():
         found = install(arguments.rule, mirror=arguments.mirror, say=progress.say)
     return _show(found, arguments)
 

@@ -15,6 +15,7 @@ from migkit.cli import options, output, show
 from migkit.cli.terminal import Progress
 
 if TYPE_CHECKING:
+    from migkit.lab.image import GuestImage
     from migkit.scenario import Scenario
 
 _EPILOG = """\
@@ -30,6 +31,7 @@ examples:
   migkit lab run captures/precopy-hot-tight --rule before
   migkit lab run postcopy.toml --cut ram_save_complete+200ms --recover 2s
   migkit lab run postcopy.toml --kill dest@postcopy_start+200ms
+  migkit lab run postcopy.toml --image live.iso --boot 60s
 """
 
 
@@ -45,6 +47,21 @@ def add_parser(parts: options.Commands) -> None:
     add_run(parser)
     parser.add_argument(
         "--tap", action="store_true", help="count the stream's pages, on any version of QEMU"
+    )
+    own = parser.add_argument_group("a guest of your own, instead of the workload guest")
+    own.add_argument(
+        "--image",
+        metavar="FILE",
+        type=Path,
+        help="a kernel, an ISO image or a disk (raw, qcow2), which is opened read-only",
+    )
+    own.add_argument("--append", metavar="TEXT", default="", help="command line of a kernel")
+    own.add_argument("--initrd", metavar="FILE", type=Path, help="initial RAM disk of a kernel")
+    own.add_argument(
+        "--boot",
+        metavar="TIME",
+        default="10s",
+        help="how long it boots before migrate (default: 10s)",
     )
     failures = parser.add_argument_group("failures on purpose")
     failures.add_argument("--cut", metavar="MOMENT", help="cut the connection")
@@ -100,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
             qemu=arguments.qemu,
             kill=arguments.kill,
             tap=arguments.tap,
+            image=_image(arguments),
             say=progress.status,
         )
     if arguments.json is not None:
@@ -108,6 +126,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json != options.STANDARD_OUTPUT:
         print("\n".join([show.report(capture), *result_lines(capture.result)]))
     return 0
+
+
+def _image(arguments: argparse.Namespace) -> GuestImage | None:
+    from migkit.lab.image import GuestImage
+    from migkit.units import parse_duration
+
+    if arguments.image is None:
+        return None
+    boot_s = parse_duration(arguments.boot, "--boot") / 1e9
+    return GuestImage(arguments.image, arguments.append, arguments.initrd, boot_s)
 
 
 def _with_failures(scenario: Scenario, arguments: argparse.Namespace) -> Scenario:
@@ -164,9 +192,9 @@ def result_lines(result: dict[str, Any]) -> list[str]:
     if "tap" in result:
         inside = result["tap"]["pages_in_save_complete"]
         lines.append(f"{'in save_complete':<18} {inside} pages, counted in the stream")
-    beats = result.get("heartbeat", {})
-    running = [side for side, row in beats.items() if row["beating"]]
-    lines.append(f"{'guest runs on':<18} {' and '.join(running) or 'neither side'}")
+    if "heartbeat" in result:
+        running = [side for side, row in result["heartbeat"].items() if row["beating"]]
+        lines.append(f"{'guest runs on':<18} {' and '.join(running) or 'neither side'}")
     versions = {side: row["version"] for side, row in result.get("qemu", {}).items()}
     lines.append(f"{'QEMU':<18} " + ", ".join(f"{s} {v}" for s, v in versions.items()))
     return lines

@@ -20,6 +20,7 @@ from migkit.lab.capture_files import write_capture
 from migkit.lab.failures import kill_at
 from migkit.lab.guest_program import build_guest
 from migkit.lab.guest_words import fit_guest, guest_words
+from migkit.lab.image import GuestImage
 from migkit.lab.pair import Pair
 from migkit.lab.qemus import Qemu, choose_qemu
 from migkit.lab.session import observe
@@ -43,6 +44,7 @@ def run(
     qemu: Iterable[str | PathLike[str]] = (),
     kill: str | None = None,
     tap: bool = False,
+    image: GuestImage | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Capture:
     """Run a migration on two real QEMUs.
@@ -63,6 +65,8 @@ def run(
     tap : bool
         Whether the stream passes through a `migkit.tap.Tap` even if nothing happens to the link:
         it counts the pages inside ``save_complete`` on any version of QEMU.
+    image : GuestImage, optional
+        A guest of your own, which does what it does whatever the scenario's workload says.
     say : callable, optional
         Told what is going on, several times a second.
 
@@ -81,13 +85,13 @@ def run(
     """
     asked = scenario if isinstance(scenario, Scenario) else read_lab_scenario(Path(scenario))
     chosen = choose_qemu(rule or asked.completion_rule, qemu)
-    fitted = fit_guest(_as_run(asked, chosen))
+    fitted = _as_run(asked, chosen) if image else fit_guest(_as_run(asked, chosen))
     tell = say or (lambda text: None)
     with _place(out) as folder:
         with tempfile.TemporaryDirectory(prefix="migkit-lab.") as work:
             logs = Path(work)
             timeline = (*fitted.timeline, *((kill_at(kill),) if kill else ()))
-            pair = _pair(fitted, chosen, logs, timeline, tap)
+            pair = _pair(fitted, chosen, _guest(fitted, image, logs), timeline, tap)
             observed = _in_thread(lambda: observe(pair, fitted, logs, tell))
             write_capture(folder, logs, fitted, observed, (chosen, chosen))
         if out is None:
@@ -149,21 +153,40 @@ def _changes_more(scenario: Scenario) -> bool:
     return any(set(item.arguments) != {"bandwidth"} for item in changes)
 
 
+@dataclasses.dataclass(frozen=True)
+class _BootedGuest:
+    """Words that boot it, what it prints when it works, and how long it then works."""
+
+    words: tuple[str, ...]
+    ready: str
+    lead_s: float
+
+
+def _guest(scenario: Scenario, image: GuestImage | None, folder: Path) -> _BootedGuest:
+    if image is not None:
+        return _BootedGuest(tuple(image.words), "", image.boot_s)
+    told = guest_words(scenario)
+    words = ["-kernel", str(build_guest(folder)), "-append", told.append]
+    if told.table:
+        table = folder / "table"
+        table.write_bytes(told.table)
+        words += ["-initrd", str(table)]
+    return _BootedGuest(tuple(words), "ready", max(scenario.workload_lead_s, _LEAD_S))
+
+
 def _pair(
-    scenario: Scenario, qemu: Qemu, folder: Path, timeline: tuple[Item, ...], tap: bool
+    scenario: Scenario,
+    qemu: Qemu,
+    guest: _BootedGuest,
+    timeline: tuple[Item, ...],
+    tap: bool,
 ) -> Pair:
-    words = guest_words(scenario)
-    program = build_guest(folder)
     machine = [
         *("-machine", "pc", "-accel", scenario.accelerator.name, "-nodefaults"),
         *("-display", "none", "-smp", str(scenario.guest.vcpus)),
         *("-m", f"{scenario.guest.memory_bytes >> 20}M"),
-        *("-kernel", str(program), "-append", words.append),
+        *guest.words,
     ]
-    if words.table:
-        table = folder / "table"
-        table.write_bytes(words.table)
-        machine += ["-initrd", str(table)]
     plain = HostProfile.load().link
     slow = scenario.link != plain
     rate = scenario.link.bandwidth_bytes_per_s * 100 // scenario.host.relay_percent
@@ -171,7 +194,8 @@ def _pair(
         source=qemu,
         dest=qemu,
         words=machine,
-        lead_s=max(scenario.workload_lead_s, _LEAD_S),
+        ready=guest.ready,
+        lead_s=guest.lead_s,
         tap=tap or slow or needs_tap(timeline),
         bytes_per_s=rate if slow else 0,
         latency_ns=max(scenario.link.latency_ns - plain.latency_ns, 0),

@@ -198,7 +198,8 @@ class _Session:
         last = await source.ask("query-migrate") or {}
         await self._wait_for_destination(last, dest)
         result, states = self._seen.result, await self._states()
-        result["heartbeat"] = await self._listen()
+        if self._pair.ready:
+            result["heartbeat"] = await self._listen()
         for side, machine in zip(("source", "destination"), self._machines, strict=True):
             reply = states[side]["migration"]
             result[f"query_migrate_{side}"] = (

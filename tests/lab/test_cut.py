@@ -1,7 +1,7 @@
 """A cut by the tap reaches a source that writes while nobody reads: it must not hang."""
 
+import errno
 import socket
-import threading
 import time
 
 import pytest
@@ -9,29 +9,24 @@ import pytest
 from migkit.tap import Tap
 
 
-def test_a_writer_whose_window_is_full_learns_of_the_cut() -> None:
+def test_a_cut_ends_in_a_reset() -> None:
+    # An end alone would not do: Linux drops what a source still sends for a minute if the window
+    # was full, and answers nothing.
     with socket.create_server(("127.0.0.1", 0)) as server:
         target = f"tcp:127.0.0.1:{server.getsockname()[1]}"
-        with Tap("tcp:127.0.0.1:0", target, rate=100_000) as tap:
+        with Tap("tcp:127.0.0.1:0", target) as tap:
             port = int(str(tap.address).rpartition(":")[2])
             with socket.create_connection(("127.0.0.1", port), timeout=60) as near:
                 far, _ = server.accept()
-                ended: list[Exception] = []
-
-                def write() -> None:
-                    try:
-                        while True:
-                            near.sendall(bytes(1 << 20))
-                    except OSError as error:
-                        ended.append(error)
-
-                writer = threading.Thread(target=write)
-                writer.start()
-                time.sleep(0.5)
+                near.sendall(b"so far")
+                assert far.recv(6) == b"so far"
                 tap.cut_now()
-                writer.join(20)
-                assert not writer.is_alive()
-                assert isinstance(ended[0], ConnectionResetError | BrokenPipeError)
+                deadline = time.monotonic() + 10
+                error = 0
+                while not error and time.monotonic() < deadline:
+                    error = near.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    time.sleep(0.02)
+                assert error in (errno.EPIPE, errno.ECONNRESET)
                 far.close()
 
 
