@@ -199,7 +199,7 @@ def test_missing_packages_are_named_before_any_work(monkeypatch: pytest.MonkeyPa
 def test_inputs_are_the_shipped_ones() -> None:
     found = find_inputs()
     assert [path.name for path in found.captures] == datasets.capture_names()
-    assert [path.stem[:2] for path in found.notebooks] == ["01", "02", "03", "04"]
+    assert [path.stem[:2] for path in found.notebooks] == ["01", "02", "03", "04", "05"]
     assert find_inputs(with_notebooks=False).notebooks == ()
 
 

@@ -45,10 +45,12 @@ def tail_frame(migration: Migration) -> pd.DataFrame:
     DataFrame
         Columns ``t_ns`` (int64, from ``postcopy_start``), ``pending_bytes`` (int64),
         ``threshold_size_bytes`` (int64) and ``part`` ("iterate" or "save_complete"). Two rows
-        are "save_complete": as it begins and as it ends. Empty when the run had no postcopy.
+        are "save_complete": as it begins and as it ends. Passes whose pending size the log does
+        not tell (QEMU 11.1) are left out. Empty when the run had no postcopy.
     """
     iterations = migration.iterations
-    tail = iterations[iterations["in_postcopy"].fillna(False).astype(bool)]
+    told = iterations["pending_estimate_bytes"].notna()
+    tail = iterations[iterations["in_postcopy"].fillna(False).astype(bool) & told]
     begins_ns = postcopy_start_ns(migration)
     rows = pd.DataFrame(
         {
@@ -121,7 +123,7 @@ def tail(
     frame = tail_frame(migration)
     ax.set(xlabel="time since postcopy began (ms)", ylabel="pending (MiB)")
     if frame.empty:
-        return empty(ax, "this run had no postcopy phase")
+        return empty(ax, "no postcopy phase, or none that the log tells")
     top_mib = top_mib or tail_top_mib(migration)
     _threshold(frame, top_mib, ax)
     _save_complete(frame, ax, explain)

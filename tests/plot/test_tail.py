@@ -1,5 +1,6 @@
 """The tail: what is pending since postcopy began, and what save_complete moved."""
 
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
@@ -69,3 +70,14 @@ def test_a_run_without_postcopy_says_so(ax: Axes) -> None:
     plot.tail(recorded("precopy-hot-before"), ax=ax)
     assert "no postcopy phase" in texts(ax)
     assert list(ax.lines) == []
+
+
+def test_a_log_that_tells_nothing_pending_says_so(
+    ax: Axes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QEMU 11.1 has no trace points for pending sizes."""
+    run = recorded(AFTER)
+    untold = run.iterations.assign(pending_estimate_bytes=pd.array([pd.NA] * len(run.iterations)))
+    monkeypatch.setattr(type(run), "iterations", untold)
+    plot.tail(run, ax=ax)
+    assert "none that the log tells" in texts(ax)
