@@ -19,7 +19,8 @@ ENGINE = $(wildcard migkit/_engine/*.pyx migkit/_engine/*.pxd)
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make reproduce   set up if need be, then the evidence, figures and report in reproduction/"
+	@echo "make reproduce   set up if need be, then the evidence, figures and report in reproduction/;"
+	@echo "                 with real QEMUs in reproduction-real/ where migkit lab install was run"
 	@echo "make test        set up if need be, then every check: style, types, tests, notebooks"
 	@echo "make jupyter     JupyterLab on the notebooks"
 	@echo "make lint        ruff, its formatter, cython-lint"
@@ -33,6 +34,13 @@ help:
 
 reproduce: build
 	$(BIN)/migkit reproduce --out reproduction/
+	@if $(BIN)/python -c "from migkit.lab import choose_qemu as c; c('before'); c('after')" \
+		2>/dev/null; then \
+		$(BIN)/migkit reproduce --real --out reproduction-real/; \
+	else \
+		echo "No real QEMU of both rules is installed, so none was run: $(BIN)/migkit lab install," \
+			"then make reproduce again."; \
+	fi
 
 test: lint types
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --nbmake --nbmake-timeout=900 \
@@ -144,7 +152,7 @@ endef
 export PYTHON_IS_WHOLE
 
 clean:
-	rm -rf $(VENV) build dist reproduction
+	rm -rf $(VENV) build dist reproduction reproduction-real
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
