@@ -3,7 +3,7 @@
 from migkit.lab.image import GuestImage
 from migkit.lab.install import install
 from migkit.lab.qemus import Qemu, choose_qemu, find_qemus
-from migkit.lab.rewrite import RealEvidence, reproduce_rewrite
+from migkit.lab.rewrite import RealEvidence, reproduce_rewrite, rewrite_scenario
 from migkit.lab.running import run
 from migkit.lab.twin import Twins, run_twins
 
@@ -16,6 +16,7 @@ __all__ = [
     "find_qemus",
     "install",
     "reproduce_rewrite",
+    "rewrite_scenario",
     "run",
     "run_twins",
 ]
