@@ -43,11 +43,18 @@ class Machine:
         )
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(_WAITS_S)
-        self.until(monitor.exists, "its monitor")
-        self._socket.connect(str(monitor))
+        self.until(lambda: self._reached(monitor), "its monitor")
         self._lines = self._socket.makefile("rw", encoding="utf-8")
         self._lines.readline()
         self.tell("qmp_capabilities")
+
+    def _reached(self, monitor: Path) -> bool:
+        """Connect to the monitor; its file is there a moment before it listens."""
+        try:
+            self._socket.connect(str(monitor))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
     def tell(self, command: str, **arguments: Any) -> Any:
         named = {name.replace("_", "-"): value for name, value in arguments.items()}

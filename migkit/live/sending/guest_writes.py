@@ -48,6 +48,11 @@ class GuestWrites:
         """Whether the guest still runs here."""
         return self._stopped_ns is None
 
+    @property
+    def age_ns(self) -> int:
+        """Nanoseconds since its clock began, also while it stands still."""
+        return time.monotonic_ns() - self._began_ns
+
     def start(self) -> None:
         """Let its clock begin."""
         self._began_ns = time.monotonic_ns()

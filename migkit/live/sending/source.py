@@ -80,7 +80,8 @@ def send(
         Whether a thread really writes to these pages. The result then has the `memory` as it was
         at the end, to compare with the destination's; a guest of QEMU would be damaged.
     postcopy_at_s : float, optional
-        When ``migrate-start-postcopy`` is given, seconds after the start; turns postcopy-ram on.
+        When ``migrate-start-postcopy`` is given, seconds after setup began; turns postcopy-ram
+        on.
     recover : str, optional
         Where the destination waits after a cut in postcopy (its ``migrate-recover``).
     tls : TlsFiles, optional
@@ -119,7 +120,7 @@ def send(
         raise
     m.progress = progress
     if postcopy_at_s is not None:
-        m.start_postcopy = lambda: m.trail.now_ns() >= postcopy_at_s * 1e9
+        m.start_postcopy = lambda: writes.age_ns >= postcopy_at_s * 1e9
     try:
         run(m, None if again is None else _Connecting(again, tls))
     finally:
