@@ -43,6 +43,13 @@ class Machine:
         )
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(_WAITS_S)
+        try:
+            self._meet(monitor)
+        except BaseException:
+            self.close()
+            raise
+
+    def _meet(self, monitor: Path) -> None:
         self.until(lambda: self._reached(monitor), "its monitor")
         self._lines = self._socket.makefile("rw", encoding="utf-8")
         self._lines.readline()
