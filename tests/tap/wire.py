@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 class Destination:
@@ -78,10 +78,18 @@ def connected(address: object) -> socket.socket:
 
 
 def connected_unix(path: Path) -> socket.socket:
-    """Connect to a tap at a path."""
+    """Connect to a tap at a path, which is there a little before anybody listens."""
     made = socket.socket(socket.AF_UNIX)
     made.settimeout(LIMIT_S)
-    made.connect(str(path))
+
+    def reached() -> bool:
+        try:
+            made.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        return True
+
+    assert until(reached)
     return made
 
 
