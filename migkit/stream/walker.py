@@ -76,11 +76,6 @@ class Walker:
         ----------
         to_source : bool
             It is the return path; what others are is told by what they begin with.
-
-        Returns
-        -------
-        ChannelWalk
-            To be fed.
         """
         self._channels.append(ChannelWalk(self, to_source=to_source))
         return self._channels[-1]
@@ -98,6 +93,8 @@ class Walker:
         Stream
             As `read_stream` makes it, without the state of devices.
         """
+        for channel in self._channels:
+            channel.walk()  # what came before the main stream told its blocks
         size = sum(channel.came for channel in self._channels if channel.kind == "main")
         return self.gathering.stream_of(name, size, b"", (), self.error)
 
@@ -224,6 +221,8 @@ class ChannelWalk:
         """Read the rest: nothing more will come. Where it was stopped the channel ends."""
         if self.stopped:
             self.stopped, self._end = False, self._at
+        if isinstance(self._steps, PacketWalk) and not self._walker.main.blocks.listed:
+            return  # the main stream is late; `Walker.stream` reads it then
         self._walk(last=True, quiet=True)
         self.flush()
 

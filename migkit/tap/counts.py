@@ -99,8 +99,8 @@ class Counts(Observer):
         self.pages_seen += len(pages)
         if self.walker is not None and self.walker.in_postcopy:
             self.postcopy_pages += len(pages)
-            if self._asked:
-                self._arrive(pages)
+        if self._asked:
+            self._arrive(pages)
 
     def _arrive(self, pages: Any) -> None:
         if len(pages) > _FEW:

@@ -157,6 +157,17 @@ def test_damaged_recordings_end_a_walk_with_an_error_at_worst(data: st.DataObjec
     assert counted.size <= sum(map(len, channels))
 
 
+@pytest.mark.parametrize("name", recorded.named("multifd"))
+def test_a_multifd_channel_may_end_before_the_main_stream_begins(name: str) -> None:
+    walker = Walker()
+    for data in (*recorded.others(name), recorded.main(name)):
+        channel = walker.channel()
+        channel.feed(data)
+        channel.finish()
+    assert walker.error is None
+    assert walker.stream("stream").counters == recorded.stream(name).counters
+
+
 def test_little_is_held_of_a_large_section() -> None:
     walker = Walker()
     main = walker.channel()
