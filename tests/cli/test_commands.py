@@ -234,14 +234,17 @@ def test_progress_is_for_terminals_only() -> None:
 
 
 SCRIPT = "import sys; from migkit.cli import main; sys.exit(main())"
+# What is started in the background of a shell ignores interrupts from the start.
+HEEDS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 
 
 def test_an_interrupt_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
     pipe = tmp_path / "slow.toml"
     os.mkfifo(pipe)
+    words = ["simulate", "--scenario", str(pipe), "--out", "result"]
     with (
         subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, "simulate", "--scenario", str(pipe), "--out", "result"],
+            [sys.executable, "-c", HEEDS + SCRIPT, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=tmp_path,
