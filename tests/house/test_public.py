@@ -56,11 +56,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         migkit.simulat  # noqa: B018
 
 
-# Each module is the first of the package that its process imports, so a circle shows; the
-# libraries are loaded before the fork, once for all of them.
+# Each module is the first of the package that its process imports, so a circle shows; before the
+# fork the libraries are loaded, and an editable package looked for, once for all of them.
 EACH_ALONE = """
-import importlib, os, sys
+import importlib.util, os, sys
 import matplotlib.pyplot, numpy, pandas, pyarrow
+importlib.util.find_spec("migkit")
 for name in sys.argv[1:]:
     child = os.fork()
     if not child:
