@@ -21,10 +21,10 @@ MEMORY_MIB = 32
 GUEST = "beat=50 fill=1024,6500 phase=1,1024,1500,2,0,1,1,7,0,0,0,0,0 write=1,1,8,4294967295"
 """25 MiB of data, 2000 pages a second of 1500 written at random, 8 bytes each time."""
 CERTIFICATES = Path(__file__).parents[1] / "channels" / "certificates"
-COUNTS = ("normal", "duplicate", "precopy-bytes", "downtime-bytes", "postcopy-bytes")
+COUNTS = ("normal", "duplicate", "postcopy-bytes", "multifd-bytes", "transferred")
+BY_RUNSTATE = ("precopy-bytes", "downtime-bytes")
 SLOW = 24 << 20
 FIRST_MIB = 1 << 20
-WRITE_BYTES = 8
 
 
 @pytest.fixture(scope="module")
@@ -73,27 +73,29 @@ class Destination:
         return self.results[0]
 
 
-def check(source: Machine, found: Reception, folder: Path, *, equal: bool = True) -> None:
-    """Compare with what the source counts, and with the memory that its guest had.
-
-    Under TCG, QEMU 11.1.3 can lose a write that meets the start of its dirty log: the page is not
-    sent again, on any channel (with multifd, one run of five right at a heartbeat).
-    """
+def check(
+    source: Machine,
+    found: Reception,
+    folder: Path,
+    *,
+    equal: bool = True,
+    began_stopped: bool = False,
+) -> None:
+    """Compare with what the source counts, and with the memory that its guest had."""
     ram = source.tell("query-migrate")["ram"]
     counters = found.stream.counters
     if equal:
         assert {n: counters[n] for n in COUNTS} == {n: ram[n] for n in COUNTS}
-        assert counters["multifd-bytes"] == ram["multifd-bytes"]
-        assert counters["transferred"] == ram["transferred"]
+        # What leaves a guest that stands still counts as downtime, which no byte of it tells.
+        assert sum(counters[n] for n in BY_RUNSTATE) == sum(ram[n] for n in BY_RUNSTATE)
+        assert began_stopped or all(counters[n] == ram[n] for n in BY_RUNSTATE)
     assert found.missing_pages == 0
     size = (MEMORY_MIB << 20) - FIRST_MIB
     source.tell("pmemsave", val=FIRST_MIB, size=size, filename=str(folder / "memory"))
     there = np.fromfile(folder / "memory", np.uint8)
     here = np.frombuffer(found.ram("pc.ram"), np.uint8)[FIRST_MIB:]
-    differs = (there != here).reshape(-1, 4096)
-    bad = np.flatnonzero(differs.any(axis=1)) + (FIRST_MIB >> 12)
-    assert len(bad) <= 1, f"pages {bad.tolist()} of pc.ram differ"
-    assert differs.sum() <= WRITE_BYTES, f"more than a write of page {bad.tolist()} is lost"
+    bad = np.flatnonzero((there != here).reshape(-1, 4096).any(axis=1)) + (FIRST_MIB >> 12)
+    assert bad.tolist() == [], "pages of pc.ram differ"
     assert len(found.devices) > 20
 
 
@@ -211,16 +213,19 @@ def postcopy(
         source.enable("postcopy-ram", *capabilities, max_postcopy_bandwidth=SLOW,
                       max_bandwidth=SLOW)  # fmt: skip
         to = Destination(faults="uniform:400")
-        # Not while the guest is busy with its heartbeat, see check.
-        time.sleep(0.025)
+        # With postcopy-ram, QEMU 11.1.3 syncs twice within a millisecond as it begins. Under TCG a
+        # page that is written just then can be lost to its log: it does not come again.
+        source.tell("stop")
         source.tell("migrate", uri=to.uri)
+        source.reached("active")
+        source.tell("cont")
         time.sleep(0.2)
         source.tell("migrate-start-postcopy")
         if between is not None:
             between(source, to)
         assert source.reached(*OVER) == "completed"
         found = to.result()
-        check(source, found, folder, equal=between is None)
+        check(source, found, folder, equal=between is None, began_stopped=True)
         told: dict[str, Any] = source.tell("query-migrate")["ram"]
         return found, told
 
