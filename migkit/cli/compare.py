@@ -46,12 +46,7 @@ def add_parser(commands: options.Commands) -> None:
         default="1ms",
         help="how far apart times may be (default: 1ms); bytes and pages are compared exactly",
     )
-    parser.add_argument(
-        "--figure",
-        metavar="STEM",
-        type=Path,
-        help="draw both runs into STEM.pdf, STEM.svg and STEM.png",
-    )
+    options.add_figure(parser)
     options.add_json(parser)
     options.add_engine(parser)
     parser.set_defaults(run=run, parser=parser)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from migkit.cli import lab_run, lab_twin, options, output
@@ -79,22 +78,9 @@ def _add_status(parts: options.Commands) -> None:
         description="List the QEMUs that can be used, with version, rule and firmware.",
         epilog=_STATUS_EPILOG,
     )
-    add_qemu(parser)
+    options.add_qemu(parser)
     options.add_json(parser)
     parser.set_defaults(run=_status, parser=parser)
-
-
-def add_qemu(parser: options.Container) -> None:
-    """Add ``--qemu``."""
-    parser.add_argument(
-        "--qemu",
-        metavar="PATH",
-        action="append",
-        default=[],
-        type=Path,
-        help="a QEMU of your own: its program, or a folder that its packages were extracted to; "
-        "may be given twice",
-    )
 
 
 def _install(arguments: argparse.Namespace) -> int:

@@ -89,15 +89,7 @@ def add_run(parser: options.Container) -> None:
         choices=("before", "after"),
         help="completion rule, whose QEMU is taken (default: the scenario's)",
     )
-    parser.add_argument(
-        "--qemu",
-        metavar="PATH",
-        action="append",
-        default=[],
-        type=Path,
-        help="a QEMU of your own: its program, or a folder that its packages were extracted to; "
-        "may be given twice, one for each rule",
-    )
+    options.add_qemu(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

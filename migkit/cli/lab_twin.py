@@ -29,12 +29,7 @@ def add_parser(parts: options.Commands) -> None:
     )
     parser.add_argument("scenario", metavar="SCENARIO", type=Path, help="file, or a capture")
     lab_run.add_run(parser)
-    parser.add_argument(
-        "--figure",
-        metavar="STEM",
-        type=Path,
-        help="draw both runs into STEM.pdf, STEM.svg and STEM.png",
-    )
+    options.add_figure(parser)
     options.add_json(parser)
     options.add_engine(parser)
     parser.set_defaults(run=run, parser=parser)

@@ -195,3 +195,51 @@ def add_tables(parser: Container) -> None:
         help="print QEMU's trace log lines instead of tables: without time stamp, with "
         "pid@seconds.microseconds:, or with an ISO time stamp",
     )
+
+
+def add_by_name(
+    parser: Container, capabilities: str = "switch a capability; may be repeated"
+) -> None:
+    """Add what is given by QEMU's name of it: ``--capability`` and ``--parameter``."""
+    parser.add_argument(
+        "--capability",
+        dest="capabilities",
+        action="append",
+        type=switch,
+        metavar="NAME[=on|off]",
+        default=[],
+        help=capabilities,
+    )
+    parser.add_argument(
+        "--parameter",
+        dest="parameters",
+        action="append",
+        type=assignment,
+        metavar="NAME=VALUE",
+        default=[],
+        help="set a parameter by QEMU's name, in units: max-postcopy-bandwidth=10MiB; may be "
+        "repeated",
+    )
+
+
+def add_qemu(parser: Container) -> None:
+    """Add ``--qemu``."""
+    parser.add_argument(
+        "--qemu",
+        metavar="PATH",
+        action="append",
+        default=[],
+        type=Path,
+        help="a QEMU of your own: its program, or a folder that its packages were extracted to; "
+        "may be given twice, one for each rule",
+    )
+
+
+def add_figure(parser: Container) -> None:
+    """Add ``--figure``, for two runs beside each other."""
+    parser.add_argument(
+        "--figure",
+        metavar="STEM",
+        type=Path,
+        help="draw both runs into STEM.pdf, STEM.svg and STEM.png",
+    )

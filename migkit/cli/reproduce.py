@@ -51,14 +51,7 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument(
         "--real", action="store_true", help="run real QEMUs instead, see below; takes --qemu too"
     )
-    parser.add_argument(
-        "--qemu",
-        metavar="PATH",
-        action="append",
-        default=[],
-        type=Path,
-        help="with --real: QEMUs of your own, one of each rule",
-    )
+    options.add_qemu(parser)
     options.add_json(parser)
     options.add_engine(parser)
     parser.set_defaults(run=run, parser=parser)

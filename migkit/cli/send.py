@@ -71,23 +71,9 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timeout", metavar="TIME", default="30s", help="longest wait for an answer: 30s"
     )
-    group.add_argument(
-        "--capability",
-        dest="capabilities",
-        action="append",
-        type=options.switch,
-        metavar="NAME[=on|off]",
-        default=[],
-        help="return-path (on unless said), postcopy-preempt, multifd, switchover-ack",
-    )
-    group.add_argument(
-        "--parameter",
-        dest="parameters",
-        action="append",
-        type=options.assignment,
-        metavar="NAME=VALUE",
-        default=[],
-        help="set a parameter by QEMU's name: max-postcopy-bandwidth=10MiB; may be repeated",
+    options.add_by_name(
+        group,
+        "return-path (on unless said), postcopy-preempt, multifd, switchover-ack; may be repeated",
     )
 
 

@@ -177,30 +177,7 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
         choices=("before", "after"),
         help="completion rule: before or after QEMU's rewrite of it (default: after)",
     )
-    _add_by_name(group)
-
-
-def _add_by_name(group: options.Container) -> None:
-    """Add what is given by QEMU's name of it."""
-    group.add_argument(
-        "--capability",
-        dest="capabilities",
-        action="append",
-        type=options.switch,
-        metavar="NAME[=on|off]",
-        default=[],
-        help="switch a capability; may be repeated",
-    )
-    group.add_argument(
-        "--parameter",
-        dest="parameters",
-        action="append",
-        type=options.assignment,
-        metavar="NAME=VALUE",
-        default=[],
-        help="set a parameter by QEMU's name, in units: max-postcopy-bandwidth=10MiB; may be "
-        "repeated",
-    )
+    options.add_by_name(group)
 
 
 def run(arguments: argparse.Namespace) -> int:
