@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DirtyTrace", "dirty_trace_names", "load_dirty_trace"]
 
-_LATE = 0.9
-"""Where in the time that is known a write is put: late, as the last one of a busy page is, and
-with a tenth left for a simulation whose rounds begin a little earlier. A trace does not tell it:
-the value was chosen on three of the shipped traces (hotcold, uniform, sequential)."""
-
 
 @dataclass(frozen=True, eq=False)
 class DirtyTrace:
@@ -72,8 +67,10 @@ class DirtyTrace:
     def workload(self) -> RecordedPages:
         """Make a workload of it, for `migkit.simulate`.
 
-        A page that is sent in a round was written after it was sent before, and before the round
-        began; the write is put late into that time. A page that was written several times in it
+        A page that is sent in a round was dirty when the round began, and its bit had been clear
+        after it was sent before; had it been dirty as the round before began, it would have been
+        sent in that one. So it was written after the later of the two, and before its round
+        began; the write is put in the middle. A page that was written several times in between
         counts once.
 
         Returns
@@ -84,9 +81,11 @@ class DirtyTrace:
         pages = self.pages
         before = pages.groupby("page")["t_ns"].shift()
         again = before.notna().to_numpy()
-        begins = pages.groupby("round")["t_ns"].transform("min").to_numpy(np.int64)[again]
-        sent = before.to_numpy()[again].astype(np.int64)
-        times = sent + (_LATE * np.maximum(begins - sent, 0)).astype(np.int64)
+        begins = pages.groupby("round")["t_ns"].min().to_numpy(np.int64)
+        in_round = np.unique(pages["round"], return_inverse=True)[1][again]
+        since = np.maximum(before.to_numpy()[again].astype(np.int64), begins[in_round - 1])
+        until = np.maximum(begins[in_round], since)
+        times = since + (until - since) // 2
         order = np.argsort(times, kind="stable")
         page = pages["page"].to_numpy(np.int64)[again]
         memory_pages = self.recorded["guest"]["memory_bytes"] // 4096
