@@ -5,6 +5,8 @@ from libc.stdint cimport int64_t
 
 cpdef bint exact_wanted_before(int64_t pending, int64_t threshold) noexcept nogil
 cpdef bint exact_wanted_after(bint in_postcopy, int64_t pending, int64_t threshold) noexcept nogil
+cpdef bint exact_wanted_each_pass(bint in_postcopy) noexcept nogil
+cpdef bint sync_counted(bint stopped, bint counts_stopped) noexcept nogil
 cpdef int completion_before(
     bint in_postcopy, int64_t pending, int64_t must_precopy, int64_t threshold,
     bint can_switchover, bint start_postcopy,

@@ -38,6 +38,16 @@ cpdef bint exact_wanted_after(bint in_postcopy, int64_t pending, int64_t thresho
     return not in_postcopy and pending < threshold
 
 
+cpdef bint exact_wanted_each_pass(bint in_postcopy) noexcept nogil:
+    """Whether a pass asks for exact pending bytes: in precopy always (11.1 with postcopy-ram)."""
+    return not in_postcopy
+
+
+cpdef bint sync_counted(bint stopped, bint counts_stopped) noexcept nogil:
+    """Whether a sync counts in dirty-sync-count: not that of a stopped guest since 11.1."""
+    return counts_stopped or not stopped
+
+
 cpdef int completion_before(
     bint in_postcopy, int64_t pending, int64_t must_precopy, int64_t threshold,
     bint can_switchover, bint start_postcopy,

@@ -100,6 +100,8 @@ cdef int take_options(World w, plan) except -1:
     """Copy rule, capabilities, parameters, link and machine."""
     w.rule_after = plan.rule_after
     w.completes_all = plan.completes_all
+    w.exact_each_pass = plan.exact_each_pass
+    w.counts_last_sync = plan.counts_last_sync
     w.acks.capability = plan.switchover_ack
     w.acks.awaited = plan.awaits_ack
     w.acks.needed = plan.acks_needed

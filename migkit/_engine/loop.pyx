@@ -173,6 +173,8 @@ cdef int64_t iteration_run(World w) noexcept nogil:
 
 cdef bint exact_wanted(World w, int64_t estimate) noexcept nogil:
     """Whether this pass asks for the exact size, by the rule in force."""
+    if w.exact_each_pass:
+        return decisions.exact_wanted_each_pass(w.in_postcopy())
     if w.rule_after:
         return decisions.exact_wanted_after(w.in_postcopy(), estimate, w.threshold_size)
     return decisions.exact_wanted_before(estimate, w.threshold_size)

@@ -14,7 +14,7 @@ from migkit._engine.senders cimport settle
 from migkit._engine.types cimport (
     EVENT_CPU_THROTTLE_DIRTY_SYNC, EVENT_CPU_THROTTLE_SET, EVENT_MIGRATION_BITMAP_CLEAR_DIRTY,
     EVENT_MIGRATION_BITMAP_SYNC_END, EVENT_MIGRATION_BITMAP_SYNC_START, EVENT_MIGRATION_THROTTLE,
-    PAGE_BYTES, SYNC_EXACT, SYNC_FINAL, SYNC_TIMER, SyncReason,
+    PAGE_BYTES, SYNC_EXACT, SYNC_FINAL, SYNC_POSTCOPY, SYNC_TIMER, SyncReason,
 )
 from migkit._engine.world cimport Parameters, World
 
@@ -23,7 +23,9 @@ cdef void bitmap_sync(World w, SyncReason reason) noexcept nogil:
     """Merge the guest's dirty log into the migration bitmap (migration_bitmap_sync)."""
     cdef int64_t started, fresh, protected
     cdef int64_t *row
-    w.dirty_sync_count += 1
+    w.dirty_sync_count += decisions.sync_counted(
+        reason == SYNC_FINAL or reason == SYNC_POSTCOPY, w.counts_last_sync
+    )
     if w.last_sync_ms == 0:
         w.last_sync_ms = w.now_ms()
     started = w.t

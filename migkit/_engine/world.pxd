@@ -132,6 +132,8 @@ cdef class World:
     cdef int64_t block_name_bytes[MAX_BLOCKS]
     cdef Handler handlers[MAX_HANDLERS]
     cdef Acks acks
+    cdef bint exact_each_pass       # each pass of precopy asks for exact sizes
+    cdef bint counts_last_sync      # a sync of the stopped guest counts (before 11.1)
     cdef bint completes_all         # no handler is left out when postcopy ends (since 10.1)
     cdef TimelineItem *timeline
     cdef int timeline_count

@@ -40,6 +40,16 @@ def exact_wanted_after(in_postcopy: bool, pending: int, threshold: int) -> bool:
     return not in_postcopy and pending < threshold
 
 
+def exact_wanted_each_pass(in_postcopy: bool) -> bool:
+    """Whether a pass asks for exact pending bytes: in precopy always (11.1 with postcopy-ram)."""
+    return not in_postcopy
+
+
+def sync_counted(stopped: bool, counts_stopped: bool) -> bool:
+    """Whether a sync counts in dirty-sync-count: not that of a stopped guest since 11.1."""
+    return counts_stopped or not stopped
+
+
 def completion_before(
     in_postcopy: bool,
     pending: int,

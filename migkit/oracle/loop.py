@@ -136,6 +136,8 @@ def iteration_run(w: World) -> Decision:
 
 def exact_wanted(w: World, estimate: int) -> bool:
     """Whether this pass asks for the exact size, by the rule in force."""
+    if w.plan.exact_each_pass:
+        return decisions.exact_wanted_each_pass(w.in_postcopy)
     if w.plan.rule_after:
         return decisions.exact_wanted_after(w.in_postcopy, estimate, w.threshold_size)
     return decisions.exact_wanted_before(estimate, w.threshold_size)

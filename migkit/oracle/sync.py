@@ -11,7 +11,8 @@ from migkit.oracle.world import PAGE_BYTES, World
 
 def bitmap_sync(w: World, reason: SyncReason) -> None:
     """Merge the guest's dirty log into the migration bitmap (migration_bitmap_sync)."""
-    w.dirty_sync_count += 1
+    last = reason in (SyncReason.FINAL, SyncReason.POSTCOPY)
+    w.dirty_sync_count += decisions.sync_counted(last, w.plan.counts_last_sync)
     if w.last_sync_ms == 0:
         w.last_sync_ms = w.now_ms()
     started = w.t

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["make_plan"]
 
 _INT64_MAX = 2**63 - 1
+_RESYNCS = (11, 1)
+"""The version whose syncs were seen to differ; 11.0 was not looked at."""
 _LINK_CHANGE = COMMANDS.index("link-change")
 _SET_PARAMETERS = COMMANDS.index("migrate-set-parameters")
 
@@ -175,6 +177,8 @@ def _capability_fields(scenario: Scenario) -> dict[str, Any]:
         "awaits_ack": "switchover-ack" in on and (devices > 0 or type_version(scenario) < (11, 1)),
         "acks_needed": devices,
         "completes_all": version >= (10, 1),
+        "exact_each_pass": version >= _RESYNCS and "postcopy-ram" in on,
+        "counts_last_sync": version < _RESYNCS,
         "restarts_blindly": version < (10, 1),
     }
 

@@ -75,6 +75,9 @@ class Plan:
         for it first.
     completes_all : bool
         Whether postcopy ends with the END sections of all handlers (since 10.1).
+    exact_each_pass, counts_last_sync : bool
+        Whether every pass of precopy asks for exact sizes (11.1 with postcopy-ram); whether the
+        sync of a stopped guest counts in dirty-sync-count (before 11.1).
     max_bandwidth_bytes_per_s, max_postcopy_bandwidth_bytes_per_s : int
         Limits; 0 is unlimited.
     avail_switchover_bandwidth_bytes_per_s : int
@@ -154,6 +157,8 @@ class Plan:
     awaits_ack: bool
     acks_needed: int
     completes_all: bool
+    exact_each_pass: bool
+    counts_last_sync: bool
     auto_converge: bool
     max_bandwidth_bytes_per_s: int
     max_postcopy_bandwidth_bytes_per_s: int

@@ -112,7 +112,8 @@ def comparisons(row: Any, must: int | None, after: bool) -> Iterator[tuple[str, 
         least = size if must is None or must == pending else must
         return rule(postcopy, size, least, threshold, able, started)
 
-    if changes(wanted, threshold):
+    asked_anyway = pd.notna(exact) and not wanted(estimate)  # QEMU 11.1 with postcopy-ram
+    if changes(wanted, threshold) and not asked_anyway:
         yield _EXACT, estimate
     if changes(decided, threshold):
         yield (_POSTCOPY if started else _COMPLETE), pending

@@ -160,7 +160,7 @@ def plans(draw: st.DrawFn) -> Plan:
     guest = draw(guests())
     postcopy = draw(st.booleans())
     pause = draw(st.integers(0, 4)) == 4
-    version = draw(st.sampled_from(("10.0.13", "10.1.0", "10.2.2")))
+    version = draw(st.sampled_from(("10.0.13", "10.1.0", "10.2.2", "11.1.3")))
     refused = postcopy and version == "10.0.13"
     multifd = MultifdInputs() if refused or draw(st.booleans()) else draw(multifd_inputs())
     names = [

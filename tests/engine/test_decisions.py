@@ -66,7 +66,8 @@ BY_NAME = {
     "max_rate": st.integers(1, 2**31 - 1) | st.integers(1, 500),
     "state": states, "in_completion": flags, "asked_state": states, "released": flags,
     "command": st.sampled_from([int(command) for command in codes.Command]),
-    "lock_held": flags, "blindly": flags, "images_locked": flags, "destination_runs": flags,
+    "lock_held": flags, "blindly": flags, "stopped": flags, "counts_stopped": flags,
+    "images_locked": flags, "destination_runs": flags,
 }  # fmt: skip
 
 THROTTLE_STEP = st.tuples(
