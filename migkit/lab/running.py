@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from migkit.atomic import whole_folder
-from migkit.errors import LabError
+from migkit.errors import LabError, NotSimulatedError
 from migkit.host import HostProfile
 from migkit.lab.capture_files import write_capture
 from migkit.lab.failures import kill_at
@@ -225,7 +225,9 @@ def _read_whole(folder: Path) -> Capture:
     """Read everything of a capture whose folder goes away."""
     capture = _read(folder)
     # These are read when first asked for, and kept.
-    _ = capture.scenario, capture.result, capture.recordings, capture.polls
+    _ = capture.result, capture.recordings, capture.polls
+    with contextlib.suppress(NotSimulatedError):
+        _ = capture.scenario
     return capture
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from migkit.errors import CaptureError, MigkitError
+from migkit.errors import CaptureError, MigkitError, NotSimulatedError
 from migkit.guest import Guest
 from migkit.guest.accelerator import Accelerator
 from migkit.guest.ram_block import RamBlock
@@ -31,6 +31,8 @@ _PATTERNS: dict[str, type[Workload]] = {
     "uniform": Uniform,
     "hotcold": HotCold,
 }
+_ONLY_REAL = ("kill-source",)
+"""What happens to real QEMUs in a lab run, and to no simulated one."""
 _COMMANDS = {"relay-cut": "cut"}
 EXACT = "migkit_scenario"
 """Key of the exact form, where a recording's guest or link has more than the captures' can say."""
@@ -54,6 +56,8 @@ def scenario_of_capture(path: Path) -> Scenario:
     ------
     CaptureError
         If there is no such file, or it is not that of a capture.
+    NotSimulatedError
+        If something happened in it that no simulation has.
     """
     file = path if path.suffix == ".json" else path / SCENARIO_FILE
     try:
@@ -66,6 +70,8 @@ def scenario_of_capture(path: Path) -> Scenario:
         raise CaptureError.of(f"{file}", f"not JSON: {error}", "name a capture") from None
     try:
         return _scenario(values)
+    except NotSimulatedError:
+        raise
     except MigkitError as error:
         raise CaptureError.of(f"{file}", str(error), "check the capture's files") from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -141,6 +147,8 @@ def _link(host: HostProfile, transport: Mapping[str, Any]) -> Link:
 
 
 def _timeline_item(values: Mapping[str, Any]) -> TimelineItem:
+    if values["command"] in _ONLY_REAL:
+        raise NotSimulatedError([values["command"]])
     return TimelineItem(
         _COMMANDS.get(values["command"], values["command"]),
         at_s=values["issued_s"],

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from migkit.cli import main
+from migkit.errors import NotSimulatedError
 from migkit.lab import Qemu, run, run_twins
 from migkit.scenario import Scenario
 from migkit.scenario.timeline import TimelineItem
@@ -60,6 +61,17 @@ def test_a_refusing_and_a_dying_destination(qemu_after: Qemu) -> None:
     capture = run(dying, rule="after", kill="dest@500ms")
     assert (capture.outcome, capture.destination_state) == ("failed", "exited")
     assert capture.result["heartbeat"]["source"]["beating"] is True
+
+
+def test_a_killed_source_leaves_the_guest_of_postcopy_without_its_pages(
+    qemu_after: Qemu, tmp_path: Path
+) -> None:
+    asked = Scenario.build(**{**SMALL, "workload": "uniform:500,pages=4000,base=1024"},
+                           postcopy_at="300ms", postcopy_bandwidth="1MiB/s")  # fmt: skip
+    capture = run(asked, tmp_path / "run", rule="after", kill="source@postcopy_start+200ms")
+    assert (capture.outcome, capture.destination_state) == ("exited", "postcopy-paused")
+    with pytest.raises(NotSimulatedError, match="kill-source"):
+        _ = capture.scenario
 
 
 def left_behind(marker: str) -> list[str]:
