@@ -71,8 +71,10 @@ class Machine:
                 return answer["return"]
 
     def enable(self, *capabilities: str, **parameters: Any) -> None:
-        states = [{"capability": name, "state": True} for name in capabilities]
-        self.tell("migrate-set-capabilities", capabilities=states)
+        """Switch capabilities on, which QEMU refuses while it migrates, and set parameters."""
+        if capabilities:
+            states = [{"capability": name, "state": True} for name in capabilities]
+            self.tell("migrate-set-capabilities", capabilities=states)
         self.tell("migrate-set-parameters", **parameters)
 
     def status(self) -> str:
@@ -90,6 +92,8 @@ class Machine:
     def close(self) -> None:
         self.process.kill()
         self.process.wait(LIMIT_S)
+        if self._lines:
+            self._lines.close()
         self._socket.close()
         self._said.close()
 

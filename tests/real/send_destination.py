@@ -43,6 +43,7 @@ class Machine:
         )
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(_WAITS_S)
+        self._lines: Any = None
         try:
             self._meet(monitor)
         except BaseException:
@@ -102,6 +103,8 @@ class Machine:
     def close(self) -> None:
         self.process.kill()
         self.process.wait(10)
+        if self._lines:
+            self._lines.close()
         self._socket.close()
         self._errors.close()
 
