@@ -44,6 +44,8 @@ async def migrate(way: Way, rule: str, mib: int, folder: Path, *capabilities: st
         with way(int(told["socket-address"][0]["port"])) as address:
             await source.tell("migrate", uri=address)
             while (now := await source.tell("query-migrate"))["status"] != "completed":
+                if now["status"] == "failed":
+                    raise RuntimeError(f"the migration failed: {now.get('error-desc')}")
                 await asyncio.sleep(0.02)
         return float(now["ram"]["transferred"] / now["total-time"] / 1e3)
     finally:

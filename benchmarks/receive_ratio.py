@@ -8,13 +8,13 @@ multifd too. It needs the lab (``migkit lab install``).
 from __future__ import annotations
 
 import contextlib
-import socket
-import subprocess
-import sys
-import time
+import multiprocessing
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 
 from real_migration import compare
+
+from migkit.live import Receiver
 
 
 @contextlib.contextmanager
@@ -23,20 +23,26 @@ def to_qemu(port: int) -> Iterator[str]:
     yield f"tcp:127.0.0.1:{port}"
 
 
+def receive(address: Connection) -> None:
+    """Tell the address, then take one guest."""
+    receiver = Receiver("tcp:127.0.0.1:0", recover_s=0)
+    address.send(str(receiver.address))
+    receiver.run()
+
+
 @contextlib.contextmanager
 def to_migkit(_: int) -> Iterator[str]:
     """Let a process of ours take it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"tcp:127.0.0.1:{free.getsockname()[1]}"
-    words = [sys.executable, "-m", "migkit", "receive", address, "--recover", "0s"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(2)
+    process_kind = multiprocessing.get_context("spawn")
+    here, there = process_kind.Pipe()
+    process = process_kind.Process(target=receive, args=(there,), daemon=True)
+    process.start()
     try:
-        yield address
-        process.wait(20)
+        yield here.recv()
+        process.join(20)
     finally:
         process.kill()
-        process.wait()
+        process.join()
 
 
 if __name__ == "__main__":
