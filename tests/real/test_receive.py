@@ -44,7 +44,7 @@ def running(qemu: Qemu, guest: Path, folder: Path) -> Iterator[Machine]:
     source = Machine(qemu.command, words, folder / "source")
     try:
         source.connect()
-        until(lambda: "beat" in source.printed(), "heartbeat of the guest")
+        source.until(lambda: source.beat() >= 0, "heartbeat of the guest")
         yield source
     finally:
         source.close()
@@ -130,9 +130,7 @@ def test_precopy_over_every_transport(qemu: Qemu, guest: Path, tmp_path: Path) -
         own, theirs = socket.socketpair()
         with own:
             to = Destination(listen(FdAddress(str(own.fileno()))))
-        socket.send_fds(source._socket, [b'{"execute":"getfd","arguments":{"fdname":"m"}}'],
-                        [theirs.fileno()])  # fmt: skip
-        assert b"return" in source._lines.readline()
+        source.give_descriptor("m", theirs.fileno())
         theirs.close()
         source.tell("migrate", uri="fd:m")
         assert source.reached(*OVER) == "completed"

@@ -36,12 +36,11 @@ def _machine(qemu: Qemu) -> str:
 
 def runs_on(there: Machine, saved: Saved) -> None:
     """Demand that the guest's heartbeat goes on from where it was saved."""
-    there.until(lambda: there.status() == "completed", "end at the destination")
-    assert there.tell("query-status")["status"] == "running"
+    there.reached("completed")
+    there.until(lambda: there.running_state() == "running", "running guest")
     first = there.beat()
     there.until(lambda: there.beat() >= max(first, saved[1]) + 60, "heartbeat going on")
-    beats = [int(line.split()[1]) for line in there.serial.read_text().splitlines()[1:-1] if line]
-    assert min(beats) >= saved[1]  # it did not start anew
+    assert min(there.beats()) >= saved[1]  # it did not start anew
 
 
 def uri_of(folder: Path) -> str:
