@@ -66,6 +66,11 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
         help="completion rule: before or after QEMU's rewrite of it (default: after)",
     )
     group.add_argument(
+        "--qemu-version",
+        metavar="VERSION",
+        help="whose dirty-bitmap syncs: 11.1.3 (default: 10.0.13 or 10.2.2, by the rule)",
+    )
+    group.add_argument(
         "--recover", metavar="URI", help="where the destination waits after a cut in postcopy"
     )
     group.add_argument(
@@ -73,7 +78,8 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
     )
     options.add_by_name(
         group,
-        "return-path (on unless said), postcopy-preempt, multifd, switchover-ack; may be repeated",
+        "return-path (on unless said), postcopy-preempt, multifd, switchover-ack, auto-converge, "
+        "dirty-limit; may be repeated",
     )
 
 
@@ -104,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.source,
             arguments.uri,
             rule=arguments.rule,
+            qemu_version=arguments.qemu_version,
             parameters=_parameters(arguments),
             capabilities=_capabilities(arguments),
             workload=arguments.workload,
@@ -166,6 +173,9 @@ def _told(sent: Sent) -> str:
         *(f"{name:<18} {value}" for name, value in told["qemu_counts"].items()),
         f"{'save_complete':<18} {told['pages_in_complete']} pages",
     ]
+    if told["cpu_throttle_percentage"]:
+        steps = (f"{now} % at {t} ms" for t, now in told["cpu_throttle_percentage"])
+        lines.append(f"{'cpu throttle':<18} {', '.join(steps)}")
     asked = told["requests"]
     if asked["asked"]:
         latency = told["service_latency_us"]

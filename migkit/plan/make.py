@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from migkit.errors import NotSimulatedError
 from migkit.host.devices import with_plugged
 from migkit.parameters.capabilities import version_numbers
+from migkit.parameters.sync_rules import sync_rules
 from migkit.plan.changes import changed_value, parameter_changes
 from migkit.plan.content import plan_content
 from migkit.plan.dirty_log import dirty_limit_plan, dirty_log_plan
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["make_plan"]
 
 _INT64_MAX = 2**63 - 1
-_RESYNCS = (11, 1)
-"""The version whose syncs were seen to differ; 11.0 was not looked at."""
 _LINK_CHANGE = COMMANDS.index("link-change")
 _SET_PARAMETERS = COMMANDS.index("migrate-set-parameters")
 
@@ -159,6 +158,7 @@ def _capability_fields(scenario: Scenario) -> dict[str, Any]:
     on = scenario.capabilities
     after = scenario.completion_rule == "after"
     version = version_numbers(scenario.qemu_version)
+    syncs = sync_rules(scenario.qemu_version, on)
     preempt = "postcopy-preempt" in on
     devices = acks_needed(scenario)
     postcopy_possible = "postcopy-ram" in on or "dirty-bitmaps" in on
@@ -177,8 +177,8 @@ def _capability_fields(scenario: Scenario) -> dict[str, Any]:
         "awaits_ack": "switchover-ack" in on and (devices > 0 or type_version(scenario) < (11, 1)),
         "acks_needed": devices,
         "completes_all": version >= (10, 1),
-        "exact_each_pass": version >= _RESYNCS and "postcopy-ram" in on,
-        "counts_last_sync": version < _RESYNCS,
+        "exact_each_pass": syncs.exact_each_pass,
+        "counts_last_sync": syncs.counts_last_sync,
         "restarts_blindly": version < (10, 1),
     }
 

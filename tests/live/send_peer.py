@@ -48,6 +48,22 @@ def save_guest(path: Path, blocks: dict[str, np.ndarray]) -> Path:
     return path
 
 
+class Clock:
+    """Stands still while bytes are written, and moves while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 5_000_000_000
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+    def time_ns(self) -> int:
+        return 1_700_000_000 * 10**9 + self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += round(seconds * 1e9)
+
+
 class Peer:
     """Reads what a source sends, and answers by a script.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from live.send_peer import PRECOPY_END, SIZE, TIMER, Peer, contents, save_guest
+from live.send_peer import PRECOPY_END, SIZE, TIMER, Clock, Peer, contents, save_guest
 from migkit.errors import ChannelError, InputError, StreamError
 from migkit.frame_rows import frame_rows
 from migkit.live import send
@@ -58,19 +58,6 @@ def test_counters_are_those_of_the_bytes(tmp_path: Path, saved: Path) -> None:
     assert {name: ram[name] for name in told} == told
     assert told["normal"] + told["duplicate"] > PAGES  # the workload made it send pages again
     assert sent.report()["pages_in_complete"] == read_stream(bytes(peer.data)).save_complete_pages
-
-
-class Clock:
-    """Stands still while bytes are written, and moves while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 5_000_000_000
-
-    def monotonic_ns(self) -> int:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += round(seconds * 1e9)
 
 
 def test_a_window_has_the_bytes_that_qemu_sends_in_it(

@@ -1,9 +1,9 @@
 """migkit as the source of a migration: a saved guest goes to a real QEMU, or to migkit.
 
 `send` is the way in. The order of modules: what is sent (`guest_image`), what it still owes
-(`dirty_pages`, `guest_writes`), what is counted and told (`counted`, `trail`), how bytes leave
-(`main_file`, `limiter`, `multifd`), what comes back (`replies`), RAM (`ram`), the steps of a
-migration (`switchover`, `recovery`, `loop`) and what it gives (`sent`).
+(`dirty_pages`, `guest_writes`, `vcpu`), what is counted and told (`counted`, `trail`), how bytes
+leave (`main_file`, `limiter`, `multifd`), what comes back (`replies`), RAM (`sync`, `ram`), the
+steps of a migration (`switchover`, `recovery`, `loop`) and what it gives (`sent`).
 """
 
 from __future__ import annotations

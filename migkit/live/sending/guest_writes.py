@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from migkit._engine.bitmap import Bitmap
-from migkit._engine.writers import make_writer
 from migkit.workloads import Idle, Workload
 
 from .guest_image import GuestImage
+from .vcpu import DirtyRing, Vcpu
 
 __all__ = ["GuestWrites", "WritingGuest"]
 
@@ -33,13 +33,16 @@ class GuestWrites:
         What dirties the first RAM block; None is idle.
     pages : int
         Of the first RAM block.
+
+    Attributes
+    ----------
+    vcpu : Vcpu
+        What makes the writes, and is slowed down.
     """
 
     def __init__(self, workload: Workload | None, pages: int) -> None:
         spec = (workload if workload is not None else Idle()).within(pages)
-        self._writer = make_writer(spec)
-        self._pages = pages
-        self._log = Bitmap(pages)
+        self.vcpu = Vcpu(spec, pages)
         self._began_ns = 0
         self._stopped_ns: int | None = None
 
@@ -66,12 +69,27 @@ class GuestWrites:
 
     def take_log(self) -> npt.NDArray[np.int64]:
         """Return the pages written since the last time, and forget them."""
-        now = time.monotonic_ns() if self._stopped_ns is None else self._stopped_ns
-        self._writer.write_into(now - self._began_ns, self._log)
-        self._writer.raise_failure()
-        pages = np.array(self._log.pages(), np.int64)
-        self._log.clear_range(0, self._pages)
+        pages = self._written()
+        self.vcpu.read_ring()
         return pages
+
+    def throttle(self, percentage: int) -> None:
+        """Let its vCPU sleep for this share of its time: auto-converge."""
+        self.vcpu.throttle(percentage, self._ran_ns)
+
+    def limit(self, quota_mb_per_s: int, period_ms: int, tell: Callable[..., object]) -> None:
+        """Let its vCPU dirty no more than this, by its dirty ring: dirty-limit."""
+        now = self._ran_ns
+        self.vcpu.limit(DirtyRing(quota_mb_per_s, period_ms, now, tell), now)
+
+    @property
+    def _ran_ns(self) -> int:
+        """Nanoseconds since its clock began, until it stood still."""
+        now = time.monotonic_ns() if self._stopped_ns is None else self._stopped_ns
+        return now - self._began_ns
+
+    def _written(self) -> npt.NDArray[np.int64]:
+        return self.vcpu.written(self._ran_ns)
 
 
 class WritingGuest(GuestWrites):
@@ -94,7 +112,7 @@ class WritingGuest(GuestWrites):
         super().__init__(workload, pages)
         words = image.memory.view(np.uint64).reshape(-1, image.page_size // 8)
         self._words, self._zero = words[:pages], image.zero
-        self._written: list[npt.NDArray[np.int64]] = []
+        self._log: list[npt.NDArray[np.int64]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="guest", daemon=True)
@@ -118,8 +136,9 @@ class WritingGuest(GuestWrites):
     def take_log(self) -> npt.NDArray[np.int64]:
         """Return the pages written since the last time, and forget them."""
         with self._lock:
-            written, self._written = self._written, []
-        return np.concatenate([np.empty(0, np.int64), *written])
+            log, self._log = self._log, []
+        self.vcpu.read_ring()
+        return np.concatenate([np.empty(0, np.int64), *log])
 
     def _run(self) -> None:
         turn = 0
@@ -129,8 +148,8 @@ class WritingGuest(GuestWrites):
         self._write(turn + 1)
 
     def _write(self, turn: int) -> None:
-        pages = super().take_log()
+        pages = self._written()
         self._words[pages, 0] = turn
         self._zero[pages] = False
         with self._lock:
-            self._written.append(pages)
+            self._log.append(pages)

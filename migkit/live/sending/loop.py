@@ -18,6 +18,7 @@ from . import ram
 from .outgoing import RUNNING_STATES, Outgoing
 from .recovery import recover
 from .switchover import complete_postcopy, complete_precopy, start_postcopy
+from .sync import start_timer, sync, timer_sync
 
 __all__ = ["run"]
 
@@ -85,6 +86,7 @@ def _set_up(m: Outgoing) -> None:
         m.file.commands([writer.advise(sizes, size)])
     m.trail.add("savevm_state_setup")
     m.guest.start()
+    start_timer(m)
     ram.setup(m)
     m.turn("active")
     m.counted.setup_ms = m.trail.now_ns() // 1_000_000
@@ -94,6 +96,7 @@ def _set_up(m: Outgoing) -> None:
 def _passes(m: Outgoing) -> None:
     while m.state in RUNNING_STATES:
         m.check()
+        timer_sync(m)
         if not m.limiter.exceeded() and not _pass(m):
             continue
         if m.progress is not None:
@@ -111,7 +114,7 @@ def _pass(m: Outgoing) -> bool:
             m.turn("postcopy-active")
     if _exact_wanted(m, pending):
         if not m.in_postcopy:
-            ram.sync(m)
+            sync(m)
         pending, must = _pending(m, "migrate_pending_exact")
     allowed = decisions.can_switchover(
         "switchover-ack" in m.capabilities and waits_for_ack(m.image.configuration.machine),
@@ -142,6 +145,8 @@ def _do(m: Outgoing, decision: str, pending: int, *, allowed: bool) -> bool:
 
 
 def _exact_wanted(m: Outgoing, pending: int) -> bool:
+    if m.syncs.exact_each_pass:
+        return decisions.exact_wanted_each_pass(m.in_postcopy)
     if m.rule == "after":
         return decisions.exact_wanted_after(m.in_postcopy, pending, m.limiter.threshold)
     return decisions.exact_wanted_before(pending, m.limiter.threshold)

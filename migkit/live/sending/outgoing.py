@@ -12,6 +12,7 @@ from migkit.channels import Channel
 from migkit.errors import MigkitError
 from migkit.parameters import MigrationParameters
 from migkit.parameters.capabilities import Capabilities
+from migkit.parameters.sync_rules import SyncRules
 from migkit.stream.writing_pages import PageWriter
 
 from .counted import Counted
@@ -22,6 +23,7 @@ from .limiter import Limiter
 from .main_file import MainFile
 from .multifd import Multifd
 from .replies import Replies
+from .sync_period import SyncPeriod
 from .trail import Trail
 
 __all__ = ["POSTCOPY_STATES", "Outgoing"]
@@ -42,6 +44,8 @@ class Outgoing:
         QEMU's.
     rule : str
         ``before`` or ``after`` QEMU's rewrite of the completion rule.
+    syncs : SyncRules
+        Which syncs there are and which count, by the version of QEMU.
     connect : callable
         Opens one more channel to the destination.
     file, counted, trail, limiter, guest, dirty
@@ -52,6 +56,8 @@ class Outgoing:
         With that capability.
     timeout_s : float
         For how long an answer is waited for.
+    throttled : list of (int, int)
+        When auto-converge took a step, nanoseconds, and the percentage from then on.
     state : str
         QEMU's ``MigrationStatus``.
     """
@@ -60,6 +66,7 @@ class Outgoing:
     parameters: MigrationParameters
     capabilities: Capabilities
     rule: str
+    syncs: SyncRules
     connect: Callable[[], Channel]
     file: MainFile
     counted: Counted
@@ -76,8 +83,8 @@ class Outgoing:
     error: MigkitError | None = None
     in_completion: bool = False
     downtime_start_ms: int = 0
-    period_pages: int = 0
-    period_start_ms: int = 0
+    period: SyncPeriod = field(default_factory=SyncPeriod)
+    throttled: list[tuple[int, int]] = field(default_factory=list)
     urgent: Channel | None = None
     urgent_pages: PageWriter = field(init=False)
     _counting: threading.Lock = field(default_factory=threading.Lock)

@@ -1,7 +1,7 @@
 """RAM: its first section, a pass of it, its last section, and the pages in between.
 
 Source: migration/ram.c (ram_save_setup, ram_save_iterate, ram_save_complete,
-ram_find_and_save_block, migration_bitmap_sync, ram_postcopy_send_discard_bitmap).
+ram_find_and_save_block, ram_postcopy_send_discard_bitmap).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy.typing as npt
 from migkit._engine import decisions
 from migkit.stream import writer
 
-from .limiter import now_ms
 from .outgoing import Outgoing
 from .replies import Request
+from .sync import sync
 
-__all__ = ["complete", "discard", "iterate", "serve_urgent", "setup", "sync"]
+__all__ = ["complete", "discard", "iterate", "multifd_sync", "serve_urgent", "setup"]
 
 _RAM = ("ram", 0, 4)
 _FLUSH_PAGES = 32
@@ -43,21 +43,6 @@ def setup(m: Outgoing) -> None:
     file.put(writer.EOS)
     file.flush()
     file.put(writer.footer(section))
-
-
-def sync(m: Outgoing) -> None:
-    """Take over what the guest wrote since the last time; a period ends after more than 1 s."""
-    m.counted.syncs += 1
-    m.period_start_ms = m.period_start_ms or now_ms()
-    m.trail.add("migration_bitmap_sync_start")
-    m.period_pages += m.dirty.mark(m.guest.take_log())
-    m.counted.dirty_bytes_last_sync = m.pending_bytes
-    m.trail.add("migration_bitmap_sync_end", dirty_pages=m.period_pages)
-    end = now_ms()
-    if decisions.sync_period_over(end, m.period_start_ms):
-        period = end - m.period_start_ms
-        m.counted.dirty_pages_rate = decisions.dirty_pages_rate(m.period_pages, period)
-        m.period_start_ms, m.period_pages = end, 0
 
 
 def multifd_sync(m: Outgoing) -> None:
@@ -96,7 +81,7 @@ def complete(m: Outgoing) -> None:
     m.file.put(writer.head_end(section))
     m.trail.add("ram_save_complete", dirty=m.dirty.count, done=0)
     if not m.in_postcopy:
-        sync(m)
+        sync(m, last=True)
     before = m.counted.sent_pages
     while _send_some(m):
         m.check()
@@ -110,7 +95,7 @@ def complete(m: Outgoing) -> None:
 
 def discard(m: Outgoing) -> None:
     """Tell the destination which pages to throw away; the search begins anew."""
-    sync(m)
+    sync(m, last=True)
     m.dirty.rewind()
     m.file.pages.forget_block()
     size = m.image.page_size

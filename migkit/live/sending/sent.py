@@ -45,12 +45,24 @@ class Sent(Migration):
         Pages that ``save_complete`` of RAM sent.
     memory : array of uint8, optional
         All blocks as they were at the end, where a thread really wrote to them.
+    throttled : tuple of (int, int)
+        Steps of auto-converge: nanoseconds since the migration was asked for, and the percentage
+        from then on.
     """
 
     asked: tuple[Request, ...] = ()
     error: str = ""
     pages_in_complete: int = 0
     memory: npt.NDArray[np.uint8] | None = None
+    throttled: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def throttling(self) -> pd.DataFrame:
+        """One row a step of auto-converge: ``t_ns`` and ``cpu_throttle_percentage``."""
+        import pandas as pd
+
+        columns = ["t_ns", "cpu_throttle_percentage"]
+        return pd.DataFrame(list(self.throttled), columns=columns, dtype="int64")
 
     @property
     def requests(self) -> pd.DataFrame:
@@ -81,8 +93,9 @@ class Sent(Migration):
         dict
             ``outcome``, ``error``, ``qemu_counts`` by QEMU's definitions, ``pages_in_complete``,
             ``rounds`` (syncs of the dirty bitmap), ``total_time_ms``, ``downtime_ms``,
-            ``bytes_per_s``, ``requests`` (asked, served, pages) and ``service_latency_us`` (None
-            where nothing was served).
+            ``bytes_per_s``, ``cpu_throttle_percentage`` (pairs of milliseconds and percentage),
+            ``requests`` (asked, served, pages) and ``service_latency_us`` (None where nothing
+            was served).
         """
         counters, frame = self.counters, self.requests
         served = frame["service_us"].dropna()
@@ -102,6 +115,7 @@ class Sent(Migration):
             "bytes_per_s": round(1000 * counters["transferred_bytes"] / total_ms)
             if total_ms
             else None,
+            "cpu_throttle_percentage": [[t // 1_000_000, now] for t, now in self.throttled],
             "requests": {
                 "asked": len(frame),
                 "served": len(served),
@@ -130,6 +144,7 @@ def sent_of(m: Outgoing, name: str, *, keep_memory: bool = False, **facts: Any) 
         error=str(m.error or ""),
         pages_in_complete=m.counted.pages_in_complete,
         memory=m.image.memory if keep_memory else None,
+        throttled=tuple(m.throttled),
     )
 
 
@@ -158,4 +173,17 @@ def _counters(m: Outgoing) -> dict[str, Any]:
         "precopy_bytes": counted.precopy_bytes,
         "downtime_bytes": counted.downtime_bytes,
         "postcopy_bytes": counted.postcopy_bytes,
+        "cpu_throttle_percentage": 0 if over else m.guest.vcpu.percentage,
+        **_limit_counters(m),
+    }
+
+
+def _limit_counters(m: Outgoing) -> dict[str, int]:
+    """Return what is told while a dirty limit holds; after the migration it still does."""
+    ring = m.guest.vcpu.ring
+    if ring is None:
+        return {}
+    return {
+        "dirty_limit_throttle_time_per_round_us": ring.sleep_us,
+        "dirty_limit_ring_full_time_us": ring.full_us,
     }

@@ -10,11 +10,14 @@ from migkit.channels import Address, ExecAddress, FileAddress, parse_address
 from migkit.errors import InputError, did_you_mean
 from migkit.parameters import MigrationParameters
 from migkit.parameters.capabilities import Capabilities
+from migkit.parameters.sync_rules import SyncRules, sync_rules
 from migkit.stream.writing_packets import check_method
 
 __all__ = ["RULES", "SENDABLE", "SendSettings", "settings_of"]
 
 SENDABLE: tuple[str, ...] = (
+    "auto-converge",
+    "dirty-limit",
     "events",
     "multifd",
     "postcopy-preempt",
@@ -40,18 +43,27 @@ class SendSettings:
         QEMU's.
     rule : str
         ``before`` or ``after``.
+    qemu_version : str
+        Whose syncs there are.
     """
 
     address: Address
     capabilities: Capabilities
     parameters: MigrationParameters
     rule: str
+    qemu_version: str
+
+    @property
+    def syncs(self) -> SyncRules:
+        """Which syncs there are, and which of them count."""
+        return sync_rules(self.qemu_version, self.capabilities)
 
     def facts(self) -> dict[str, Any]:
         """Return what belongs into the provenance."""
         return {
             "uri": str(self.address),
             "rule": self.rule,
+            "qemu_version": self.qemu_version,
             "parameters": self.parameters.to_qmp(changed_only=True),
             "capabilities": list(self.capabilities),
         }
@@ -64,6 +76,7 @@ def settings_of(
     rule: str,
     *,
     postcopy: bool,
+    qemu_version: str | None = None,
 ) -> SendSettings:
     """Check what is asked.
 
@@ -79,10 +92,11 @@ def settings_of(
     address = parse_address(uri)
     wanted = _capabilities(address, capabilities, postcopy=postcopy)
     values = _parameters(parameters)
-    wanted.check(values, _VERSIONS[rule])
+    version = _VERSIONS[rule] if qemu_version is None else qemu_version
+    wanted.check(values, version)
     if "multifd" in wanted:
         check_method(values.multifd_compression)
-    return SendSettings(address, wanted, values, rule)
+    return SendSettings(address, wanted, values, rule, version)
 
 
 def _capabilities(

@@ -42,6 +42,7 @@ def send(
     uri: str | Mapping[str, Any] | list[Any],
     *,
     rule: str = "after",
+    qemu_version: str | None = None,
     parameters: MigrationParameters | Mapping[str, object] | None = None,
     capabilities: Iterable[str] | None = None,
     workload: Workload | str | None = None,
@@ -68,6 +69,10 @@ def send(
         form.
     rule : {"before", "after"}
         QEMU's completion rule: up to 10.0, or from 10.1 on.
+    qemu_version : str, optional
+        Whose dirty-bitmap syncs there are, and which of them count: ``"11.1.3"`` syncs in every
+        pass of precopy with postcopy-ram, and does not count the last sync. Left out, it is that
+        of the rule: 10.0.13 or 10.2.2.
     parameters : MigrationParameters or mapping, optional
         By QEMU's names: ``{"max-bandwidth": 67108864, "downtime-limit": 50}``.
     capabilities : iterable of str, optional
@@ -106,7 +111,10 @@ def send(
     ChannelError
         If nobody waits at the address.
     """
-    asked = settings_of(uri, capabilities, parameters, rule, postcopy=postcopy_at_s is not None)
+    postcopy = postcopy_at_s is not None
+    asked = settings_of(
+        uri, capabilities, parameters, rule, postcopy=postcopy, qemu_version=qemu_version
+    )
     again = parse_address(recover) if recover is not None else None
     guest = parse_workload(workload) if isinstance(workload, str) else workload
     image = _without_file_layout(read_image(source))
@@ -192,6 +200,7 @@ def _connected(
         parameters=parameters,
         capabilities=capabilities,
         rule=asked.rule,
+        syncs=asked.syncs,
         connect=more,
         file=MainFile(channel, counted, trail, image.page_size),
         counted=counted,

@@ -1,0 +1,185 @@
+"""A guest that dirties too fast is slowed down, by the engine's own decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from live.send_peer import PRECOPY_END, Clock, Peer, contents, save_guest
+from migkit.cli import main
+from migkit.live import Sent, send
+from migkit.live.sending import guest_writes, limiter, ram, trail
+from migkit.live.sending.vcpu import DirtyRing, Vcpu
+from migkit.workloads import Sequential
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let time pass only where the source sleeps: what it decides is the same on any machine."""
+    clock = Clock()
+    for module in (limiter, ram, guest_writes, trail):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def writes(pages_per_s: int, pages: int = 100_000) -> Vcpu:
+    return Vcpu(Sequential(rate_pages_per_s=pages_per_s).within(pages), pages)
+
+
+def test_a_throttled_vcpu_writes_for_the_rest_of_its_time() -> None:
+    vcpu = writes(1000)
+    assert len(vcpu.written(1000 * MS)) in {1000, 1001}
+    vcpu.throttle(20, 1000 * MS)
+    assert abs(len(vcpu.written(3500 * MS)) - 2000) <= 1  # 200 periods of 12.5 ms, 10 of them
+
+
+def test_a_step_begins_with_the_next_tick() -> None:
+    """50 %: 10 ms of sleep, 10 of running. 80 %: 40 of sleep, 10 of running. It writes each ms."""
+    vcpu = writes(1_000_000)
+    vcpu.throttle(50, 0)
+    vcpu.throttle(80, 5 * MS)
+    counts = [len(vcpu.written(at * MS)) for at in (10, 20, 60, 70, 110, 120)]
+    for found, expected in zip(counts, (0, 10_000, 0, 10_000, 0, 10_000), strict=True):
+        assert abs(found - expected) <= 1000
+
+
+def test_a_full_ring_lets_its_vcpu_sleep() -> None:
+    """A rate of 78 MiB/s, 30 are allowed: the step is far, so it is linear.
+
+    16 MiB fill in 205128 us; 61 % of the way are 205128 * 61 / 39 us. A ring of 4096 entries is
+    full with 3520, which take 176 ms to write.
+    """
+    vcpu, told = writes(20_000), []
+    vcpu.written(0)
+    vcpu.limit(DirtyRing(30, 1000, 0, lambda name, **values: told.append((name, values))), 0)
+    assert abs(len(vcpu.written(1000 * MS)) - 20_000) <= 1
+    pages = len(vcpu.written(11_000 * MS))
+    assert vcpu.ring is not None
+    assert vcpu.ring.sleep_us == 320_841
+    assert told[0] == ("dirtylimit_throttle_pct", {"vcpu": 0, "percentage": 61, "step": 320_841})
+    assert told[1] == ("dirtylimit_vcpu_execute", {"vcpu": 0, "sleep": 320_841})
+    assert abs(pages - 10_000_000 / (176_000 + 320_841) * 3520) < 3520
+
+
+def moved(tmp_path: Path, *on: str, **values: object) -> Sent:
+    guest = save_guest(tmp_path / "g", {"m0": contents(1200, 0)})
+    peer = Peer(tmp_path / "s", PRECOPY_END)
+    sent = send(guest, peer.uri, capabilities=on, parameters=values)  # type: ignore[arg-type]
+    peer.join()
+    return sent
+
+
+def test_auto_converge_takes_a_step_every_second_bad_period(tmp_path: Path, clock: Clock) -> None:
+    """It dirties 8 times what is sent, so every period is bad until the throttle shows."""
+    guest = save_guest(tmp_path / "g", {"m0": contents(300, 0)})
+    peer = Peer(tmp_path / "s", PRECOPY_END)
+    sent = send(
+        guest,
+        peer.uri,
+        workload="phases:uniform:4000@12s+idle@900s",
+        capabilities=("auto-converge",),
+        parameters={"max-bandwidth": 2 << 20, "downtime-limit": 100, "max-cpu-throttle": 45},
+    )
+    peer.join()
+    assert sent.outcome == "completed"
+    steps = sent.throttling
+    assert steps["cpu_throttle_percentage"].tolist() == [20, 30, 40, 45, 45, 45, 45]
+    assert (steps["t_ns"].diff().dropna() >= 2_000_000_000).all()
+    told = sent.report()["cpu_throttle_percentage"]
+    assert told[0] == [steps["t_ns"][0] // MS, 20]
+    assert sent.rounds["cpu_throttle_percentage"].max() == 45
+    assert "cpu-throttle-percentage" not in sent.summary  # it ends with the migration
+
+
+def test_without_the_capability_nobody_is_slowed(tmp_path: Path, clock: Clock) -> None:
+    assert moved(tmp_path, **{"max-bandwidth": 1 << 20}).throttling.empty
+
+
+def test_its_own_timer_syncs_where_a_round_is_long(tmp_path: Path, clock: Clock) -> None:
+    """A sweep takes 12 s, the timer comes every 5 s; in the first sweep it does nothing."""
+    guest = save_guest(tmp_path / "g", {"m0": contents(3000, 0)})
+    peer = Peer(tmp_path / "s", PRECOPY_END)
+    sent = send(
+        guest,
+        peer.uri,
+        workload="phases:uniform:20000@10s+idle@900s",
+        capabilities=("auto-converge",),
+        parameters={"max-bandwidth": 1 << 20, "downtime-limit": 100},
+    )
+    peer.join()
+    due = sent.events.loc[sent.events["event"] == "cpu_throttle_dirty_sync", "t_ns"]
+    assert len(due) >= 1
+    assert (due.to_numpy() > 10_000_000_000).all()  # not in the first sweep
+    assert sent.rounds["reason"].tolist().count("timer") == len(due)
+
+
+def test_dirty_limit_slows_by_the_ring(tmp_path: Path, clock: Clock) -> None:
+    guest = save_guest(tmp_path / "g", {"m0": contents(12_000, 0)})
+    peer = Peer(tmp_path / "s", PRECOPY_END)
+    sent = send(
+        guest,
+        peer.uri,
+        workload="phases:sequential:30000@20s+idle@900s",
+        capabilities=("dirty-limit",),
+        parameters={"max-bandwidth": 60 << 20, "vcpu-dirty-limit": 10, "downtime-limit": 10},
+    )
+    peer.join()
+    assert sent.outcome == "completed"
+    events = sent.events["event"].tolist()
+    assert events.count("migration_dirty_limit_guest") == 1
+    assert events.count("dirtylimit_vcpu_execute") >= 1
+    assert sent.throttling.empty
+    assert sent.counters["dirty_limit_throttle_time_per_round_us"] > 0
+
+
+@pytest.mark.parametrize(("version", "counted"), [("10.2.2", 0), ("11.1.3", 1)])
+def test_the_last_sync_counts_up_to_10_2(
+    tmp_path: Path, clock: Clock, version: str, counted: int
+) -> None:
+    guest = save_guest(tmp_path / "g", {"m0": contents(500, 0)})
+    peer = Peer(tmp_path / "s", PRECOPY_END)
+    sent = send(guest, peer.uri, qemu_version=version, capabilities=())
+    peer.join()
+    assert sent.summary["ram"]["dirty-sync-count"] == len(sent.rounds) - counted
+
+
+@pytest.mark.parametrize(("version", "each"), [("10.2.2", False), ("11.1.3", True)])
+def test_11_1_syncs_in_every_pass_with_postcopy_ram(
+    tmp_path: Path, clock: Clock, version: str, each: bool
+) -> None:
+    guest = save_guest(tmp_path / "g", {"m0": contents(1500, 0)})
+    peer = Peer(tmp_path / "s", PRECOPY_END)
+    sent = send(
+        guest,
+        peer.uri,
+        qemu_version=version,
+        capabilities=("postcopy-ram",),
+        parameters={"max-bandwidth": 10 << 20, "downtime-limit": 1},
+    )
+    peer.join()
+    passes = len(sent.iterations)
+    assert passes > 3
+    reasons = sent.rounds["reason"].tolist()
+    assert (reasons.count("exact") == passes) == each
+
+
+def test_the_command_tells_the_steps(
+    tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guest = save_guest(tmp_path / "g", {"m0": contents(300, 0)})
+    peer = Peer(tmp_path / "s", PRECOPY_END)
+    words = [
+        "--capability",
+        "auto-converge",
+        "--workload",
+        "uniform:4000",
+        "--bandwidth",
+        "2MiB/s",
+    ]
+    words += ["--downtime-limit", "100ms", "--qemu-version", "11.1.3"]
+    assert main(["send", str(guest), peer.uri, *words]) == 0
+    peer.join()
+    assert "cpu throttle       20 % at " in capsys.readouterr().out
