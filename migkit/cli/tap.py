@@ -25,9 +25,16 @@ A cut breaks all connections, once, to the byte:
   time:DURATION    so long after the first byte
   bytes:SIZE       behind so many bytes to the destination
 
+A tap ends TCP on both sides, so no packet gets lost. What TCP makes of a loss is modelled, as in
+a simulation with the same link: the mean rate falls, a message that lost a packet comes a round
+trip or a timeout later, and what follows it waits. After an outage TCP goes on at its first
+retransmission that gets through.
+
 examples:
   migkit tap tcp:127.0.0.1:4444 tcp:127.0.0.1:4445
   migkit tap tcp:127.0.0.1:4444 unix:/run/destination --rate 100MiB/s --latency 5ms
+  migkit tap tcp:127.0.0.1:4444 tcp:127.0.0.1:4445 --rate 1Gbit/s --latency 5ms --loss 0.01%
+  migkit tap tcp:127.0.0.1:4444 tcp:127.0.0.1:4445 --profile 0s:1Gbit/s,5s:50Mbit/s --outage 8s+1s
   migkit tap tcp:127.0.0.1:4444 tcp:127.0.0.1:4445 --cut save_complete --json tap.json
   migkit tap tcp:127.0.0.1:4444 tcp:127.0.0.1:4445 --record channels/ --frames frames/
   migkit stream show channels/channel-0-to-destination --return-path channels/channel-0-to-source
@@ -48,6 +55,7 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument("target", metavar="TARGET", help="where the destination listens")
     parser.add_argument("--rate", help="limit of the way to the destination, such as 100MiB/s")
     parser.add_argument("--latency", help="how long each byte is on its way, each way: 5ms")
+    add_link(parser)
     parser.add_argument("--cut", metavar="EVENT", help="break all connections there, see below")
     parser.add_argument(
         "--after-cut",
@@ -78,6 +86,41 @@ def add_parser(commands: options.Commands) -> None:
     parser.set_defaults(run=run, parser=parser)
 
 
+def add_link(parser: options.Container) -> None:
+    """Add the words for a link that is worse than this machine's."""
+    group = parser.add_argument_group("the link")
+    group.add_argument("--loss", metavar="SHARE", help="packets that get lost: 0.1%%")
+    group.add_argument("--jitter", metavar="DURATION", help="most that a message is late: 2ms")
+    group.add_argument(
+        "--link",
+        action="append",
+        type=options.assignment,
+        metavar="NAME=VALUE",
+        help="more of it, as for migkit simulate: window=4MiB, return-latency=1ms, timeout=200ms, "
+        "competing=500Mbit/s, flows=3, recovery-bandwidth=1Gbit/s; may be repeated",
+    )
+    group.add_argument(
+        "--profile",
+        metavar="STEPS",
+        help="its rate over time after the first byte: 0s:1Gbit/s,5s:100Mbit/s",
+    )
+    group.add_argument(
+        "--outage",
+        metavar="BEGIN+LENGTH",
+        help="nothing passes in that time: 2s+500ms; several with commas",
+    )
+    group.add_argument(
+        "--seed", type=int, default=1, help="of the draws of jitter and loss (default: 1)"
+    )
+
+
+def link_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the fields of the link that were given."""
+    named = {name: getattr(arguments, name) for name in ("loss", "jitter")}
+    given = {name: value for name, value in named.items() if value is not None}
+    return given | dict(arguments.link or ())
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Pass on until the migration is over, then tell what passed."""
     from migkit.tap import Tap
@@ -91,6 +134,10 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.target,
         rate=arguments.rate,
         latency=arguments.latency,
+        link=link_of(arguments),
+        profile=arguments.profile,
+        outages=arguments.outage or (),
+        seed=arguments.seed,
         cut=arguments.cut,
         after_cut=arguments.after_cut,
         record=arguments.record,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import select
 import threading
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from migkit.channels import Channel
 from migkit.errors import ChannelError
 from migkit.stream.walker import ChannelWalk
 
 from .counts import INTERVAL_NS
-from .shaping import DelayLine
+from .shaping import Outlet
 from .state import Shared
 
 __all__ = ["Flow"]
@@ -34,8 +34,8 @@ class Flow:
         Where bytes come from, and where they go.
     to_source : bool
         It is the return path.
-    latency_s : float
-        How long each byte is on its way.
+    number : int
+        Of the connection.
     spool : binary file or None
         Gets a copy.
 
@@ -58,7 +58,7 @@ class Flow:
         far: Channel,
         *,
         to_source: bool,
-        latency_s: float,
+        number: int,
         spool: BinaryIO | None,
     ) -> None:
         self.severed = False
@@ -71,7 +71,10 @@ class Flow:
         self._shared = shared
         self._near, self._far = near, far
         self._to_source = to_source
-        self._latency_s = latency_s
+        # The main stream's messages are those of the engine's main channel.
+        way = 2 * number + (2 if to_source else 1) if number or to_source else 0
+        self._outlet = Outlet(far, shared.pace, way, back=to_source)
+        self._shared_out = False
         self._spool = spool
         self._interval = 0
         with shared.lock:
@@ -79,31 +82,27 @@ class Flow:
         self.thread = threading.Thread(target=self._run, name="tap", daemon=True)
 
     def _run(self) -> None:
-        outlet: Any = self._far
-        if self._latency_s:
-            outlet = DelayLine(self._far, self._latency_s)
         try:
-            self._pump(outlet)
+            self._pump()
         except ChannelError:  # an end is gone: the other one is told
             self._near.shutdown()
         finally:
             self._finish()
-        if self._latency_s:
-            outlet.finish()
+        self._outlet.finish()
         if not self.severed:
             try:
                 self._far.shut_write()
             except ChannelError:
                 self._far.shutdown()
 
-    def _pump(self, outlet: Any) -> None:
+    def _pump(self) -> None:
         shared, walk, near = self._shared, self.walk, self._near
-        piece = shared.pace.piece
         while True:
+            piece = shared.pace.piece
             held = shared.armed and not self._to_source
             if held and not near.ready(_QUIET_S):
                 self._read(quiet=True)
-                self._pass_on(outlet, walk.settled - self.passed)
+                self._pass_on(walk.settled - self.passed)
             count = near.read_some_into(walk.space()[:piece])
             if not count:
                 return
@@ -117,11 +116,11 @@ class Flow:
                 self.first_ns = now
             if held:
                 self._read()
-                self._pass_on(outlet, walk.settled - self.passed)
+                self._pass_on(walk.settled - self.passed)
                 if walk.stopped:
-                    self._cut(outlet)
+                    self._cut()
                 continue
-            self._pass_on(outlet, walk.came - self.passed)
+            self._pass_on(walk.came - self.passed)
             if self._to_source or walk.crowded or self._idle():
                 self._read()
 
@@ -148,31 +147,35 @@ class Flow:
                 shared.counts.main_came(self.walk.came, now)
             if shared.walker.in_postcopy and not self.walk.stopped:
                 self.walk.flush()
+            if self.walk.kind == "multifd" and not self._shared_out:
+                self._shared_out = True
+                shared.joined()
 
-    def _pass_on(self, outlet: Any, count: int) -> None:
+    def _pass_on(self, count: int) -> None:
         """Pass on what comes next of the bytes that are held."""
         while count > 0 and not self.severed:
             piece = min(count, self._shared.pace.piece)
+            left_ns = self._shared.now()
             if not self._to_source:
                 piece = self._shared.grant(piece)
-                self._shared.pace.wait(piece, self._shared.stop)
+                left_ns = self._shared.pace.wait(piece)
             view = self.walk.held(self.passed, piece)
             if self._spool is not None:
                 self._shared.spool.write(self._spool, view)
-            if not self._written(outlet, view):
+            if not self._written(view, left_ns):
                 return
             self.passed += piece
             count -= piece
             self.last_ns = self._shared.now()
-            interval = self.last_ns // INTERVAL_NS
+            interval = left_ns // INTERVAL_NS
             self.intervals[interval] = self.intervals.get(interval, 0) + piece
             if self._shared.spent:
-                self._cut(outlet)
+                self._cut()
 
-    def _written(self, outlet: Any, view: memoryview) -> bool:
+    def _written(self, view: memoryview, left_ns: int) -> bool:
         """Write, and tell whether it went: a source that has closed wants no more answers."""
         try:
-            outlet.write(view)
+            self._outlet.write(view, left_ns)
         except ChannelError:
             if self._to_source or self.severed:
                 self.severed = True
@@ -182,9 +185,8 @@ class Flow:
             view.release()
         return True
 
-    def _cut(self, outlet: Any) -> None:
-        if self._latency_s:
-            outlet.finish()
+    def _cut(self) -> None:
+        self._outlet.finish()
         self._shared.cut_now()
 
     def _finish(self) -> None:

@@ -32,8 +32,8 @@ class Link:
         Of the tap.
     near, far : Channel
         From the source, and to the destination.
-    latency_s : float
-        Each way.
+    number : int
+        Of the connection, from 0.
     spools : Path or None
         Where copies go, without the ending that tells the direction.
     """
@@ -44,18 +44,18 @@ class Link:
         near: Channel,
         far: Channel,
         *,
-        latency_s: float,
+        number: int,
         spools: Path | None,
     ) -> None:
         self._near, self._far = near, far
         self._cut_s: float | None = None
         self._closed = threading.Event()
         self.there = Flow(
-            shared, near, far, to_source=False, latency_s=latency_s,
+            shared, near, far, to_source=False, number=number,
             spool=_spool(spools, "to-destination"),
         )  # fmt: skip
         self.back = Flow(
-            shared, far, near, to_source=True, latency_s=latency_s,
+            shared, far, near, to_source=True, number=number,
             spool=_spool(spools, "to-source"),
         )  # fmt: skip
         self._closer = threading.Thread(target=self._close, name="tap link", daemon=True)

@@ -80,6 +80,9 @@ class TapResult:
         When that was.
     errors : tuple of str
         Connections that could not be made.
+    link : dict
+        What lay between the two (`migkit.tap.line.Line.to_dict`); empty where nothing was limited
+        or delayed.
     """
 
     outcome: Literal["complete", "cut", "broken", "opaque", "nothing"]
@@ -88,6 +91,7 @@ class TapResult:
     cut: Cut | None
     cut_ns: int | None
     errors: tuple[str, ...]
+    link: dict[str, Any]
     _counts: Counts = field(repr=False)
     _connections: tuple[tuple[Any, ...], ...] = field(repr=False)
     _passed: tuple[Mapping[int, int], Mapping[int, int]] = field(repr=False)
@@ -156,6 +160,7 @@ class TapResult:
             "bytes_to_destination": there,
             "bytes_to_source": sum(connection[4] for connection in self._connections),
             "bytes_per_s": round(there / seconds) if seconds else 0,
+            "link": self.link,
             "cut": None if self.cut is None else str(self.cut),
             "cut_at_s": None if self.cut_ns is None else round(self.cut_ns / 1e9, 6),
             "connections": frame_rows(self.connections),
@@ -257,6 +262,7 @@ def result_of(
         cut,
         shared.cut_ns,
         tuple(errors),
+        shared.pace.line.to_dict(),
         counts,
         tuple(connections),
         passed,

@@ -1,94 +1,147 @@
-"""A slower link: bytes that wait for their turn, and bytes that are on their way for a while."""
+"""Bytes that wait for their turn, and bytes that are on their way for a while."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from migkit.channels import Channel
 from migkit.errors import ChannelError
 
-__all__ = ["DelayLine", "Pace"]
+from .line import Line
 
-_BURST_S = 0.01
+__all__ = ["Outlet", "Pace"]
+
+_BURST_NS = 10_000_000
 _LEAST_PIECE = 4096
 _MOST_PIECE = 1 << 20
+_MESSAGE = 131_328
+"""What QEMU writes at once: 64 vectors, which are 32 pages and their headers (qemu-file.c)."""
 _MOST_UNDERWAY = 64 << 20
 
 
 class Pace:
-    """Lets so many bytes a second pass, over all connections together.
+    """Lets bytes pass as the line carries them, all connections together.
 
     Parameters
     ----------
-    bytes_per_s : int or None
-        None lets all pass at once.
+    line : Line
+        The link.
+    now : callable
+        Returns the nanoseconds after the first byte.
+    stop : threading.Event
+        Set when nothing is to wait any longer.
     """
 
-    def __init__(self, bytes_per_s: int | None) -> None:
-        self._rate = bytes_per_s
-        self._lock = threading.Lock()
-        self._free_s = 0.0
+    def __init__(self, line: Line, now: Callable[[], int], stop: threading.Event) -> None:
+        self.line, self.now, self.stop = line, now, stop
+        self._changed = threading.Condition()
 
     @property
     def piece(self) -> int:
         """Bytes to pass at a time."""
-        if self._rate is None:
+        line = self.line
+        if not line.limits and not line.delays:
             return _MOST_PIECE
-        return min(_MOST_PIECE, max(_LEAST_PIECE, int(self._rate * _BURST_S)))
+        with self._changed:
+            rate = line.rate(self.now())
+        fits = _MOST_PIECE if not rate else rate * _BURST_NS // 1_000_000_000
+        return min(_MESSAGE if line.delays else _MOST_PIECE, max(_LEAST_PIECE, fits))
 
-    def change(self, bytes_per_s: int | None) -> None:
-        """Let so many pass from now on."""
-        self._rate = bytes_per_s
+    def wait(self, count: int) -> int:
+        """Wait for the turn of so many bytes, or until told to stop; returns when it was."""
+        line = self.line
+        if not line.limits:
+            return self.now()
+        with self._changed:
+            place = line.take(self.now() - _BURST_NS, count)
+            while not self.stop.is_set():
+                left, now = line.left(place), self.now()
+                if left <= now:
+                    return left
+                self._changed.wait((left - now) / 1e9)
+        return self.now()
 
-    def wait(self, count: int, stop: threading.Event) -> None:
-        """Wait for the turn of so many bytes, or until told to stop."""
-        rate = self._rate
-        if rate is None:
-            return
-        with self._lock:
-            turn = max(self._free_s, time.monotonic() - _BURST_S)
-            self._free_s = turn + count / rate
-        late = self._free_s - time.monotonic()
-        if late > 0:
-            stop.wait(late)
+    def arrives(self, way: int, back: bool, sent: int, count: int) -> int:
+        """Return when a message is there."""
+        with self._changed:
+            return self.line.arrives(way, back, sent, count)
+
+    def change(self, arguments: Mapping[str, Any]) -> None:
+        """Let the link be another from now on."""
+        now = self.now()
+        with self._changed:
+            self.line.change(now, arguments)
+            self._changed.notify_all()
+
+    def recover(self) -> None:
+        """Let the link be what it is after a recovery."""
+        now = self.now()
+        with self._changed:
+            self.line.recover(now)
+            self._changed.notify_all()
+
+    def share(self, connections: int) -> None:
+        """Let so many connections share the link."""
+        now = self.now()
+        with self._changed:
+            self.line.share(now, connections)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nothing wait any longer."""
+        with self._changed:
+            self._changed.notify_all()
 
 
-class DelayLine:
-    """Writes to a channel what came a while ago, in order.
+class Outlet:
+    """Writes to a channel what has left, in order, each message when it arrives.
+
+    As long as the line delays nothing, it is written at once.
 
     Parameters
     ----------
     channel : Channel
         Where to.
-    latency_s : float
-        How long each byte is on its way.
+    pace : Pace
+        Knows the line.
+    way : int
+        Number of the direction of this connection.
+    back : bool
+        Whether it leads to the source.
     """
 
-    def __init__(self, channel: Channel, latency_s: float) -> None:
-        self._channel = channel
-        self._latency_s = latency_s
-        self._underway: deque[tuple[float, bytes]] = deque()
+    def __init__(self, channel: Channel, pace: Pace, way: int, *, back: bool) -> None:
+        self._channel, self._pace = channel, pace
+        self._way, self._back = way, back
+        self._underway: deque[tuple[int, bytes]] = deque()
         self._size = 0
         self._change = threading.Condition()
         self._ended = self._broken = False
-        self._thread = threading.Thread(target=self._run, name="tap delay", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
-    def write(self, data: memoryview) -> None:
-        """Take bytes; waits while very many are on their way.
+    def write(self, data: memoryview, sent: int) -> None:
+        """Take bytes that have left; waits while very many are on their way.
 
         Raises
         ------
         ChannelError
             If the peer takes no more.
         """
+        if self._thread is None:
+            if not self._pace.line.delays:
+                self._channel.write(data)
+                return
+            self._thread = threading.Thread(target=self._run, name="tap delay", daemon=True)
+            self._thread.start()
+        due = self._pace.arrives(self._way, self._back, sent, len(data))
         with self._change:
             self._change.wait_for(lambda: self._size < _MOST_UNDERWAY or self._broken)
             if self._broken:
                 raise ChannelError.of("channel of a tap", "it is closed", "look at the peer's log")
-            self._underway.append((time.monotonic() + self._latency_s, bytes(data)))
+            self._underway.append((due, bytes(data)))
             self._size += len(data)
             self._change.notify_all()
 
@@ -97,7 +150,8 @@ class DelayLine:
         with self._change:
             self._ended = True
             self._change.notify_all()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while True:
@@ -106,7 +160,9 @@ class DelayLine:
                 if not self._underway:
                     return
                 due, data = self._underway.popleft()
-            time.sleep(max(0.0, due - time.monotonic()))
+            late = due - self._pace.now()
+            if late > 0:
+                self._pace.stop.wait(late / 1e9)
             try:
                 self._channel.write(data)
             except ChannelError:

@@ -10,6 +10,7 @@ from migkit.stream.walker import ChannelWalk, Walker
 
 from .counts import Counts
 from .cuts import Cut
+from .line import Line
 from .shaping import Pace
 from .spool import Spool
 
@@ -43,8 +44,8 @@ class Shared:
     ----------
     cut : Cut or None
         When to break the connections.
-    bytes_per_s : int or None
-        Limit of the way to the destination.
+    line : Line
+        The link between the two.
     pages : bool
         Whether each page is kept.
     spool_limit : int
@@ -65,18 +66,19 @@ class Shared:
     def __init__(
         self,
         cut: Cut | None,
-        bytes_per_s: int | None,
+        line: Line,
         *,
         pages: bool,
         spool_limit: int,
         sever: Callable[[], None],
     ) -> None:
         self.lock = threading.RLock()
-        self.pace = Pace(bytes_per_s)
+        self.stop = threading.Event()
+        self.pace = Pace(line, self.clock, self.stop)
+        self._sharing = 0
         self.counts = _Counting(cut)
         self.walker = Walker(pages=pages, observer=self.counts)
         self.counts.walker = self.walker
-        self.stop = threading.Event()
         self.spool = Spool(spool_limit)
         self.armed = cut is not None and cut.event in {"save_complete", "postcopy"}
         self.cut_ns: int | None = None
@@ -99,6 +101,10 @@ class Shared:
                 self._timer.daemon = True
                 self._timer.start()
             return now
+
+    def clock(self) -> int:
+        """Return the time after the first byte; 0 before it."""
+        return 0 if self.counts.since_ns is None else self.counts.since()
 
     def grant(self, count: int) -> int:
         """Return how many of so many bytes may pass before the cut."""
@@ -129,10 +135,19 @@ class Shared:
             self._left = None
             self.counts.stop_at = None
             self.walker.main.stop_before = None
+            self._sharing = 0
+        self.pace.recover()
         self._sever()
+
+    def joined(self) -> None:
+        """Note one more multifd channel: all of them share the link."""
+        with self.lock:
+            self._sharing += 1
+            self.pace.share(self._sharing)
 
     def close(self) -> None:
         """Let nothing wait any longer."""
         self.stop.set()
+        self.pace.close()
         if self._timer is not None:
             self._timer.cancel()

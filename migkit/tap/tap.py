@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from migkit.channels import (
     Address,
@@ -19,10 +19,13 @@ from migkit.channels import (
     parse_address,
 )
 from migkit.errors import ChannelError, InputError
-from migkit.units import parse_bytes, parse_duration, parse_rate
+from migkit.network import Link as NetworkLink
+from migkit.units import parse_bytes
 
 from .cuts import Cut, parse_cut
+from .line_text import written_line
 from .link import Link
+from .outage import Outage
 from .result import TapResult, result_of
 from .state import Shared
 
@@ -47,6 +50,15 @@ class Tap:
         Limit of the way to the destination, all connections together, bytes/s.
     latency : str, optional
         How long each byte is on its way, each way, such as ``10ms``.
+    link : Link or mapping, optional
+        What lies between the two, as in a simulation (`migkit.tap.line.Line`): ``{"loss": "0.1%",
+        "jitter": "2ms"}`` (`migkit.network.link_text.link_values`); rate and latency add to it.
+    profile : str, optional
+        Its bandwidth over time after the first byte: ``"0s:1Gbit/s,5s:100Mbit/s"``.
+    outages : str, optional
+        When it carries nothing, in either direction: ``"2s+500ms"`` (`parse_outages`).
+    seed : int
+        Of jitter and loss: the same messages are delayed the same.
     cut : str or Cut, optional
         When all connections are broken, once: see `parse_cut`.
     after_cut : {"pass", "refuse"}
@@ -84,15 +96,17 @@ class Tap:
         *,
         rate: str | int | None = None,
         latency: str | None = None,
+        link: NetworkLink | Mapping[str, Any] | None = None,
+        profile: str | None = None,
+        outages: str | Sequence[Outage] = (),
+        seed: int = 1,
         cut: str | Cut | None = None,
         after_cut: AfterCut = "pass",
         record: str | Path | None = None,
         record_limit: str | int = _RECORD_LIMIT,
         pages: bool = False,
     ) -> None:
-        bytes_per_s = None if rate is None else parse_rate(rate, "rate")
-        if bytes_per_s is not None and bytes_per_s < 1:
-            raise InputError.of(f"rate {rate}", "allowed above 0 B/s", "leave it out for no limit")
+        line = written_line(link, rate, latency, profile, outages, seed)
         if after_cut not in {"pass", "refuse"}:
             raise InputError.of(
                 f"after_cut {after_cut!r}", "allowed pass, refuse", "give one of them"
@@ -101,12 +115,11 @@ class Tap:
         limit = parse_bytes(record_limit, "record limit")
         self.errors: list[str] = []
         self._listen_address = _address(listen_address)
-        self._latency_s = 0.0 if latency is None else parse_duration(latency, "latency") / 1e9
         self._refuses = after_cut == "refuse"
         cut = parse_cut(cut) if isinstance(cut, str) else cut
         self._record = None if record is None else _record_folder(Path(record))
         self._cut = cut
-        self._shared = Shared(cut, bytes_per_s, pages=pages, spool_limit=limit, sever=self._sever)
+        self._shared = Shared(cut, line, pages=pages, spool_limit=limit, sever=self._sever)
         self._links: list[Link] = []
         self._result: TapResult | None = None
 
@@ -165,7 +178,11 @@ class Tap:
 
     def change_rate(self, bytes_per_s: int | None) -> None:
         """Limit the way to the destination anew, bytes/s; None is no limit."""
-        self._shared.pace.change(bytes_per_s)
+        self.change_link({"bandwidth": bytes_per_s or 0})
+
+    def change_link(self, arguments: Mapping[str, Any]) -> None:
+        """Let the link be another from now on, as a timeline's ``link-change`` says."""
+        self._shared.pace.change(arguments)
 
     def wait_for_cut(self, timeout_s: float) -> bool:
         """Wait until the connections were broken; tells whether they were."""
@@ -237,7 +254,7 @@ class Tap:
             return
         number = len(self._links)
         spools = None if self._record is None else self._record / f"channel-{number}"
-        link = Link(self._shared, near, far, latency_s=self._latency_s, spools=spools)
+        link = Link(self._shared, near, far, number=number, spools=spools)
         self._links.append(link)
         link.start()
 

@@ -62,6 +62,31 @@ def test_precopy_is_counted_as_the_source_counts(qemu: Qemu, guest: Path, tmp_pa
         assert pair.beats()
 
 
+def test_a_lossy_link_with_an_outage_loses_nothing(
+    qemu: Qemu, guest: Path, tmp_path: Path
+) -> None:
+    with Pair(qemu.command, tmp_path, guest, SMALL_GUEST, memory="24M") as pair:
+        pair.enable("return-path", max_bandwidth=0, downtime_limit=1000)
+        pair.listen(f"unix:{tmp_path}/incoming")
+        worse = {"loss": "0.05%", "jitter": "2ms", "latency": "2ms"}
+        with Tap(
+            "tcp:127.0.0.1:0", f"unix:{tmp_path}/incoming",
+            link=worse, rate="40MB/s", outages="200ms+150ms", seed=5,
+        ) as tap:  # fmt: skip
+            pair.source.tell("migrate", uri=str(tap.address))
+            assert pair.source.reached(*OVER) == "completed"
+            assert tap.wait(60)
+        result = tap.result()
+        check_counts(result, pair.source)
+        assert result.outcome == "complete"
+        # In model time nothing passes from 200 ms on until TCP's second retransmission.
+        (outage,) = result.link["outages"]
+        assert outage["goes_on_ns"] == (200 + 204) * 1_000_000
+        whole = result.intervals[result.intervals["begin_ns"] == 300_000_000]
+        assert whole["to_destination_bytes"].tolist() == [0]
+        assert pair.beats()
+
+
 def test_multifd_is_counted_as_the_source_counts(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
     with Pair(qemu.command, tmp_path, guest, GUEST) as pair:
         pair.enable("multifd", max_bandwidth=64 << 20, multifd_channels=2)

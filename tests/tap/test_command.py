@@ -119,6 +119,11 @@ def test_an_interrupt_ends_with_what_was_counted(tmp_path: Path) -> None:
         (["--frames", "pyproject.toml"], "--frames pyproject.toml · is a file"),
         (["--record", "pyproject.toml"], "record pyproject.toml · is a file"),
         (["--wait", "-1s"], "wait"),
+        (["--loss", "80%"], "allowed 0..50 %"),
+        (["--jitter", "2"], "a unit is missing"),
+        (["--link", "windows=1MiB"], "did you mean window"),
+        (["--profile", "1s"], "not a step"),
+        (["--outage", "1s"], "allowed BEGIN+LENGTH"),
     ],
 )
 def test_wrong_words_are_one_line(
