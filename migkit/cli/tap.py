@@ -56,6 +56,13 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument("--rate", help="limit of the way to the destination, such as 100MiB/s")
     parser.add_argument("--latency", help="how long each byte is on its way, each way: 5ms")
     add_link(parser)
+    _add_cut(parser)
+    _add_kept(parser)
+    options.add_json(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def _add_cut(parser: options.Container) -> None:
     parser.add_argument("--cut", metavar="EVENT", help="break all connections there, see below")
     parser.add_argument(
         "--after-cut",
@@ -69,6 +76,9 @@ def add_parser(commands: options.Commands) -> None:
         default="10s",
         help="how long to wait for a recovery after the stream broke off (default: 10s)",
     )
+
+
+def _add_kept(parser: options.Container) -> None:
     parser.add_argument(
         "--record", metavar="DIR", type=Path, help="keep the bytes of each channel in a file"
     )
@@ -82,8 +92,6 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument(
         "--format", choices=("parquet", "csv"), default="parquet", help="format of the tables"
     )
-    options.add_json(parser)
-    parser.set_defaults(run=run, parser=parser)
 
 
 def add_link(parser: options.Container) -> None:

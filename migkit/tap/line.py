@@ -58,6 +58,11 @@ class Line:
     outages : sequence of Outage
         When nothing passes.
 
+    Attributes
+    ----------
+    limits, delays : bool
+        Whether anything bounds the rate, or delays a message, now or later.
+
     Raises
     ------
     InputError
@@ -82,6 +87,7 @@ class Line:
         self._silent = [
             (outage, resumes_ns(outage, self._timeout_ns(outage.begin_ns))) for outage in outages
         ]
+        self._tell()
         self._base = (0, 0)
         self._taken = 0
         self._messages: dict[int, int] = {}
@@ -97,19 +103,14 @@ class Line:
         """Return the link as it is at a time."""
         return self._links[bisect_right(self._times, max(at, 0)) - 1]
 
-    @property
-    def delays(self) -> bool:
-        """Whether a message can be on its way for a while, now or later."""
-        links = self._links
-        return bool(self._silent) or any(
+    def _tell(self) -> None:
+        """Note whether anything can delay a message or bound the rate, now or later."""
+        silent, links = bool(self._silent), self._links
+        self.limits = silent or any(link.carries for link in links)
+        self.delays = silent or any(
             link.latency_ns or link.back_ns or link.jitter_ns or link.loss_percent
             for link in links
         )
-
-    @property
-    def limits(self) -> bool:
-        """Whether anything bounds the rate, now or later."""
-        return bool(self._silent) or any(link.carries for link in self._links)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what it is as plain values: what differs from a link without limits."""
@@ -141,6 +142,7 @@ class Line:
         """Let it be another from now on, as ``link-change`` says; later steps stay."""
         self._settle(at)
         self._step(at, arguments)
+        self._tell()
 
     def recover(self, at: int) -> None:
         """Let it be what it is after a recovery, from now on; new connections come."""

@@ -251,10 +251,6 @@ def result_of(
     elif shared.cut_ns is not None:
         outcome = "cut"
     duration = max((row[2] for row in connections if row[2] is not None), default=0)
-    passed: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
-    for link in links:
-        passed[0].update(link.there.intervals)
-        passed[1].update(link.back.intervals)
     return TapResult(
         outcome,
         shared.walker.stream("tap"),
@@ -265,8 +261,17 @@ def result_of(
         shared.pace.line.to_dict(),
         counts,
         tuple(connections),
-        passed,
+        _passed(links),
     )
+
+
+def _passed(links: Sequence[Link]) -> tuple[Counter[int], Counter[int]]:
+    """Add up what passed in each interval, each way."""
+    passed: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
+    for link in links:
+        passed[0].update(link.there.intervals)
+        passed[1].update(link.back.intervals)
+    return passed
 
 
 def _frame(rows: Sequence[Sequence[Any]], columns: tuple[Column, ...]) -> pd.DataFrame:
