@@ -25,11 +25,12 @@ from migkit.schema import (
     Column,
 )
 from migkit.stream import Stream
-from migkit.stream.frames import UNKNOWN, frame_of
+from migkit.stream.frames import UNKNOWN
 from migkit.stream.views import report
 
 from .counts import INTERVAL_NS, Counts
 from .cuts import Cut
+from .frames import latencies, tap_frame, time_columns
 from .link import Link
 from .state import Shared
 
@@ -101,7 +102,7 @@ class TapResult:
         """One row a record of the main stream: `migkit.schema.TAP_SECTIONS`."""
         times = np.array(self._counts.sections, np.int64).reshape(-1, 2)
         records = self.stream.records
-        return records.assign(**_times(("first_ns", "last_ns"), times[: len(records)].T))
+        return records.assign(**time_columns(("first_ns", "last_ns"), times[: len(records)].T))
 
     @property
     def rounds(self) -> pd.DataFrame:
@@ -111,7 +112,7 @@ class TapResult:
         rows = rounds["record"].to_numpy(np.int64)
         known = (rounds["channel"] == "main").to_numpy(bool) & (rows < len(begins))
         first = np.where(known, begins[np.minimum(rows, len(begins) - 1)], UNKNOWN)
-        return rounds.assign(**_times(("first_ns",), first[np.newaxis]))
+        return rounds.assign(**time_columns(("first_ns",), first[np.newaxis]))
 
     @property
     def intervals(self) -> pd.DataFrame:
@@ -122,22 +123,33 @@ class TapResult:
             (n * INTERVAL_NS, there.get(n, 0), back.get(n, 0), *pages.get(n, (0, 0, 0)))
             for n in numbers
         ]
-        return _frame(rows, TAP_INTERVALS)
+        return tap_frame(rows, TAP_INTERVALS)
 
     @property
     def requests(self) -> pd.DataFrame:
         """One row a request of the return path: `migkit.schema.TAP_REQUESTS`."""
-        return _frame(self._counts.requests, TAP_REQUESTS)
+        return tap_frame(self._counts.requests, TAP_REQUESTS)
 
     @property
     def connections(self) -> pd.DataFrame:
         """One row a connection: `migkit.schema.TAP_CONNECTIONS`."""
-        return _frame(self._connections, TAP_CONNECTIONS)
+        return tap_frame(self._connections, TAP_CONNECTIONS)
 
     @property
     def pages_in_complete(self) -> int:
         """Pages that ``save_complete`` of RAM moved."""
         return self.stream.save_complete_pages
+
+    @property
+    def not_counted(self) -> str | None:
+        """Why only bytes were counted, if that is so; None where pages were."""
+        kinds = set(self.connections["kind"].dropna())
+        if kinds & {"main", "multifd", "preempt"} or not kinds:
+            return None
+        hidden = "TLS hides what is in the stream" if "tls" in kinds else "it is no migration"
+        waits = self.cut is not None and self.cut.event in {"save_complete", "postcopy"}
+        missed = f"; the cut at {self.cut} was never seen" if waits else ""
+        return f"{hidden}: only bytes are counted, no pages, rounds or requests{missed}"
 
     @property
     def qemu_counts(self) -> dict[str, int]:
@@ -155,7 +167,7 @@ class TapResult:
             "pages_in_complete": self.pages_in_complete,
             "rounds": len(self.stream.rounds),
             "requests": len(self._counts.requests),
-            "request_latency_us": _latencies(self._counts.requests),
+            "request_latency_us": latencies(self._counts.requests),
             "seconds": round(seconds, 6),
             "bytes_to_destination": there,
             "bytes_to_source": sum(connection[4] for connection in self._connections),
@@ -164,6 +176,7 @@ class TapResult:
             "cut": None if self.cut is None else str(self.cut),
             "cut_at_s": None if self.cut_ns is None else round(self.cut_ns / 1e9, 6),
             "connections": frame_rows(self.connections),
+            "not_counted": self.not_counted,
             "not_understood": None if self.stream.error is None else str(self.stream.error),
             "errors": list(self.errors),
         }
@@ -190,6 +203,8 @@ class TapResult:
             lines.append(f"requests: {told['requests']}, latency in us: {shares}")
         if self.stream.error is not None:
             lines.append(f"not read to its end: {self.stream.error}")
+        if self.not_counted is not None:
+            return "\n".join([*lines, self.not_counted])
         return "\n".join([*lines, "", report(self.stream)])
 
     def store(
@@ -272,31 +287,6 @@ def _passed(links: Sequence[Link]) -> tuple[Counter[int], Counter[int]]:
         passed[0].update(link.there.intervals)
         passed[1].update(link.back.intervals)
     return passed
-
-
-def _frame(rows: Sequence[Sequence[Any]], columns: tuple[Column, ...]) -> pd.DataFrame:
-    values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-    told = {
-        column.name: [
-            UNKNOWN if value is None and column.dtype != "str" else value for value in of
-        ]
-        for column, of in zip(columns, values, strict=True)
-    }
-    return frame_of(told, columns)
-
-
-def _times(names: Sequence[str], values: Any) -> dict[str, Any]:
-    columns = tuple(Column(name, "Int64", "ns", name, "tap") for name in names)
-    frame = frame_of(dict(zip(names, values, strict=True)), columns)
-    return {name: frame[name] for name in names}
-
-
-def _latencies(requests: Sequence[Sequence[Any]]) -> dict[str, float] | None:
-    known = [request[-1] / 1e3 for request in requests if request[-1] is not None]
-    if not known:
-        return None
-    shares = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
-    return {name: round(float(np.percentile(known, at)), 1) for name, at in shares.items()}
 
 
 def _foreign(folder: Path) -> bool:

@@ -142,6 +142,9 @@ def test_what_is_no_migration_passes_and_is_called_so() -> None:
     assert result.outcome == "opaque"
     assert result.connections["kind"].tolist() == ["tls"]
     assert result.connections["to_destination_bytes"].tolist() == [3 + 3 * PAGE]
+    said = "TLS hides what is in the stream: only bytes are counted, no pages, rounds or requests"
+    assert result.to_dict()["not_counted"] == said
+    assert result.report().endswith(said)
 
 
 def test_a_destination_that_is_not_there_is_told(tmp_path: Path) -> None:
