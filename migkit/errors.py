@@ -175,6 +175,10 @@ class ChannelError(MigkitError):
     """An address is not one, cannot be reached or listened on, or a channel broke."""
 
 
+class UserfaultfdError(MigkitError):
+    """Faults on missing pages cannot be followed here: not Linux, or it is not permitted."""
+
+
 class StorageError(MigkitError):
     """A stored migration cannot be written, or read back."""
 

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migkit.cli import options, output
+from migkit.cli import arena, options, output
 from migkit.cli.terminal import Progress
 from migkit.units import format_bytes, format_rate, parse_bytes, parse_duration
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 URI is QEMU's: tcp:HOST:PORT, unix:PATH, vsock:CID:PORT, fd:NUMBER, exec:COMMAND,
 file:PATH[,offset=N], or its JSON form. Without a host tcp listens on this machine alone.
-No guest runs here. In postcopy pages are asked for as --faults says; after a broken connection
-the source may resume at the same address.
+No guest of QEMU runs here. In postcopy pages are asked for as --faults says; after a broken
+connection the source may resume at the same address.
 
 fault patterns:
   uniform:RATE     RATE requests/s for pages that are missing, each as likely
@@ -33,6 +33,7 @@ examples:
   migkit receive tcp:127.0.0.1:4444 --faults uniform:500 --save guest/
   migkit receive unix:/run/mig.sock --tls-dir pki/ --tls-authz CN=source
   migkit receive file:memory.mig --save guest/
+  migkit receive tcp:127.0.0.1:4444 --run --run-for 2s      (source: migkit send arena:64MiB ...)
   (qemu) migrate tcp:127.0.0.1:4444
 
 exit codes: 0 completed; 1 it failed or stays paused; 2 wrong input; 130 interrupted
@@ -50,6 +51,7 @@ def add_parser(commands: options.Commands) -> None:
     )
     parser.add_argument("uri", metavar="URI", help="where the source comes to")
     _add_migration(parser)
+    arena.add_run(parser.add_argument_group("the guest"))
     _add_tls(parser)
     results = parser.add_argument_group("results")
     results.add_argument(
@@ -103,7 +105,8 @@ def _add_tls(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Receive and tell."""
     output.check_file(arguments.json, "--json")
-    _check_save(arguments.save)
+    _check_save(arguments.save, run=arguments.run_guest)
+    run_s = arena.seconds_of(arguments)
     from migkit.live import Receiver
 
     with Progress() as progress, warnings.catch_warnings():
@@ -119,20 +122,26 @@ def run(arguments: argparse.Namespace) -> int:
         )
         progress.step(0, 0, f"waiting at {receiver.address}")
         received = receiver.run()
+        summary = arena.ran_on(received, run_s)
     if arguments.save is not None:
         received.save(arguments.save)
     if arguments.json is not None:
-        output.write_json(received.to_dict(), arguments.json)
+        output.write_json(summary, arguments.json)
     if arguments.json != options.STANDARD_OUTPUT:
-        print(_told(received))
-    return 0 if received.outcome == "completed" else 1
+        print(_told(received, summary))
+    whole = not summary.get("guest", {}).get("wrong_pages")
+    return 0 if received.outcome == "completed" and whole else 1
 
 
-def _check_save(folder: Path | None) -> None:
+def _check_save(folder: Path | None, *, run: bool) -> None:
     from migkit.errors import InputError
 
     if folder is None:
         return
+    if run:
+        raise InputError.of(
+            f"--save {folder} with --run", "a guest that runs goes on", "leave one out"
+        )
     if folder.exists() and not folder.is_dir():
         raise InputError.of(f"--save {folder}", "is a file", "name a folder")
     if folder.exists() and any(folder.iterdir()) and not (folder / "index.json").exists():
@@ -148,6 +157,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "most_ram_bytes": 0 if limit is None else parse_bytes(limit, "memory-limit"),
         "wait_s": _seconds(arguments.wait, "wait"),
         "recover_s": _seconds(arguments.recover, "recover"),
+        "run": arguments.run_guest,
     }
 
 
@@ -177,8 +187,7 @@ def _where(where: Where) -> str:
     return f"{where.state}, {format_bytes(where.bytes)} came, {where.requests} requests{left}"
 
 
-def _told(received: Reception) -> str:
-    told = received.to_dict()
+def _told(received: Reception, told: dict[str, Any]) -> str:
     lines = [
         f"{received.stream.configuration.machine or 'guest'}: {received.outcome}"
         + (f", {received.error}" if received.error else ""),
@@ -192,4 +201,6 @@ def _told(received: Reception) -> str:
             f"{'requests':<18} {told['requests']}, answered in "
             + ", ".join(f"{name} {value} us" for name, value in latency.items())
         )
+    if received.guest is not None:
+        lines.append(arena.told(told["guest"]))
     return "\n".join(lines)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migkit.cli import options, output
+from migkit.cli import arena, options, output
 from migkit.cli.inputs import parameter_value
 from migkit.cli.terminal import Progress
 from migkit.units import format_bytes, format_rate, parse_duration, parse_rate
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _EPILOG = f"""\
 SOURCE is what `migrate file:` of a precopy migration wrote, or the folder of `migkit receive
 --save`. URI is QEMU's address of the destination, which has the same machine type and memory and
-waits with `-incoming`. The guest runs on there where it was saved.
+waits with `-incoming`. The guest runs on there where it was saved. SOURCE arena:SIZE is a guest of
+migkit's own that really runs: threads write to its memory, each write counts, and none must be
+lost. It goes to `migkit receive --run`.
 
 workloads:
 {FORMS}
@@ -30,6 +32,8 @@ examples:
   migkit send memory.mig tcp:127.0.0.1:4444 --bandwidth 64MiB/s --workload uniform:2000
   migkit send memory.mig unix:/run/mig.sock --postcopy-at 300ms --json sent.json
   migkit send memory.mig tcp:127.0.0.1:4444 --capability multifd --parameter multifd-channels=4
+  migkit receive unix:/tmp/mig.sock --run --run-for 2s
+  migkit send arena:64MiB unix:/tmp/mig.sock --workload uniform:2000 --vcpus 2 --postcopy-at 500ms
 
 exit codes: 0 completed; 1 it failed or stays paused; 2 wrong input; 130 interrupted
 """
@@ -43,7 +47,9 @@ def add_parser(commands: options.Commands) -> None:
         description="Be the source of a migration: send a saved guest to a real QEMU.",
         epilog=_EPILOG,
     )
-    parser.add_argument("source", metavar="SOURCE", type=Path, help="the saved guest")
+    parser.add_argument(
+        "source", metavar="SOURCE", type=Path, help="the saved guest, or arena:SIZE"
+    )
     parser.add_argument("uri", metavar="URI", help="tcp:HOST:PORT, unix:PATH, or QEMU's JSON")
     _add_migration(parser)
     _add_guest(parser)
@@ -86,6 +92,7 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
 def _add_guest(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the guest")
     group.add_argument("--workload", metavar="WORKLOAD", help="what dirties pages meanwhile")
+    arena.add_vcpus(group)
     group.add_argument(
         "--write-memory",
         action="store_true",
@@ -105,15 +112,15 @@ def run(arguments: argparse.Namespace) -> int:
     output.check_folder(arguments.out, output.RECORD_FILE)
     from migkit.live import send
 
-    with Progress() as progress:
+    with Progress() as progress, arena.guest_of(arguments) as guest:
         sent = send(
-            arguments.source,
+            guest or arguments.source,
             arguments.uri,
             rule=arguments.rule,
             qemu_version=arguments.qemu_version,
             parameters=_parameters(arguments),
             capabilities=_capabilities(arguments),
-            workload=arguments.workload,
+            workload=arguments.workload if guest is None else None,
             write_memory=arguments.write_memory,
             postcopy_at_s=_seconds(arguments.postcopy_at, "postcopy-at"),
             recover=arguments.recover,
@@ -126,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         output.store(sent, arguments.out, arguments.format)
     if arguments.json is not None:
-        output.write_json(sent.report(), arguments.json)
+        output.write_json(sent.report() | arena.state_of(guest), arguments.json)
     if arguments.trace:
         print(sent.to_trace_log(form=arguments.trace), end="")
     elif arguments.json != options.STANDARD_OUTPUT:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .guest import ArenaGuest
 from .receiving import Receiver, receive
 from .reception import Reception
 from .saved import read_saved
 from .sending import Sent, send
 
-__all__ = ["Receiver", "Reception", "Sent", "read_saved", "receive", "send"]
+__all__ = ["ArenaGuest", "Receiver", "Reception", "Sent", "read_saved", "receive", "send"]

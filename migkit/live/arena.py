@@ -40,14 +40,18 @@ class Arena:
     def __init__(self, blocks: Blocks) -> None:
         self.blocks = blocks
         size = blocks.page_size
-        self._memory = mmap.mmap(-1, max(blocks.pages, 1) * size)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            self._memory.madvise(mmap.MADV_HUGEPAGE)
+        self._memory = self._mapped(max(blocks.pages, 1) * size)
         self._bytes = np.frombuffer(self._memory, np.uint8)
         self._rows = self._bytes.reshape(-1, size)
         self._items = self._bytes.view(f"V{size}")
         self.received = np.zeros(blocks.pages, np.bool_)
         self._written = np.zeros(blocks.pages, np.bool_)
+
+    def _mapped(self, size: int) -> mmap.mmap:
+        found = mmap.mmap(-1, size)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            found.madvise(mmap.MADV_HUGEPAGE)
+        return found
 
     def place(self, layout: Layout, data: Buffer, base: int) -> None:
         """Place the pages of records; of a page that comes twice the last one stays.

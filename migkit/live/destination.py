@@ -22,6 +22,7 @@ from migkit.stream.records import MainStream
 from .arena import Arena
 from .arrivals import Arrivals
 from .channel_cursor import ChannelCursor, CutError
+from .guest.incoming import IncomingGuest
 from .packets import MultifdChannels
 from .placing import Placing
 from .replies import Replies
@@ -62,6 +63,8 @@ class Destination:
         What is read instead of a channel.
     file_offset : int
         Where the stream begins in it.
+    guest : IncomingGuest or None
+        What is to run here.
     """
 
     def __init__(self, listener: Listener | None, settings: ReceiveSettings) -> None:
@@ -73,6 +76,7 @@ class Destination:
         self.file_offset = 0
         self.sections, self.replies = DeviceSections(), Replies()
         self.requests: Requests | None = None
+        self.guest = IncomingGuest() if settings.run else None
         self.began_s = self.ended_s = time.monotonic()
         self._failure: MigkitError | None = None
         self._listed = threading.Event()
@@ -94,7 +98,8 @@ class Destination:
     def memory(self) -> Arena:
         """Return the guest's RAM; its blocks must be known."""
         if self.arena is None:
-            self.arena = Arena(self.reading.stream.blocks)
+            blocks = self.reading.stream.blocks
+            self.arena = Arena(blocks) if self.guest is None else self.guest.arena(blocks)
             self.multifd.begin(self.arena)
             self._listed.set()
         return self.arena
@@ -206,6 +211,8 @@ class Destination:
                 time.sleep(0.001)
         if self._failure is not None:
             raise self._failure
+        if self.guest is not None and self.arena is not None:
+            self.guest.finish(self.arena.missing, running=self.in_postcopy)
         self.replies.shut(0)
         self.state = "completed"
 
@@ -224,8 +231,14 @@ class Destination:
         self.ended_s = time.monotonic()
         if self._arrivals is not None:
             self._arrivals.close()
+        if self.guest is not None:
+            self.guest.end_faults()
+            if self.state != "completed":
+                self.yank()  # the thread of the faults may be writing
         if self.requests is not None:
             self.requests.stop()
+        if self.guest is not None:
+            self.guest.close(completed=self.state == "completed")
         self.multifd.close(_LAST_PACKETS_S if self.state == "completed" else 0.0)
         self._close_channels()
 

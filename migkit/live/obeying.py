@@ -102,6 +102,8 @@ class _Main:
                 self._ram(record)
             elif record.kind in {"start", "part", "end", "full"}:
                 self._to.sections.add(record, cursor)
+                if self._to.guest is not None:
+                    self._to.guest.take(self._to.sections.listed[-1])
 
     def _description(self, record: Record, cursor: Cursor) -> None:
         at = record.offset - cursor.base
@@ -156,9 +158,11 @@ class _Main:
                 record.offset, "command POSTCOPY_LISTEN", "before RAM, or twice", "see the source"
             )
         self._to.state = "postcopy-device"
-        pattern = self._to.settings.faults or none
+        guest, settings = self._to.guest, self._to.settings
+        pattern = settings.faults or none if guest is None else guest.listen()
+        account = None if guest is None else guest.account
         self._to.requests = Requests(
-            pattern, self._to.arena, self._to.replies.request, self._to.settings.seed
+            pattern, self._to.arena, self._to.replies.request, settings.seed, account
         )
 
     def _run(self, record: Record) -> None:
@@ -168,6 +172,8 @@ class _Main:
             )
         self._to.state = "postcopy-active"
         self._to.requests.start()
+        if self._to.guest is not None:
+            self._to.guest.run()
 
     def _send_bitmap(self, record: Record) -> None:
         block = self._to.reading.stream.command.block

@@ -14,6 +14,7 @@ from migkit.stream.source import open_buffer
 
 from .destination import Destination
 from .faults import FaultPattern, pattern_of
+from .guest.userfaultfd import check_userfaultfd
 from .obeying import receive_all, receive_file
 from .reception import Reception, reception_of
 from .settings import ReceiveSettings
@@ -81,6 +82,8 @@ class Receiver:
     ) -> None:
         pattern = pattern_of(faults) if isinstance(faults, str) else faults
         self._settings = ReceiveSettings(faults=pattern, **settings)
+        if self._settings.run:
+            _check_run(pattern)
         self._progress = progress
         self._listener: Listener | None = None
         if isinstance(where, Listener):
@@ -175,7 +178,8 @@ def receive(
         Gets a `Progress` twice a second.
     **settings
         ``seed``, ``switchover_ack``, ``multifd_channels``, ``most_ram_bytes``, ``wait_s``,
-        ``recover_s``, ``warn`` of `migkit.live.settings.ReceiveSettings`.
+        ``recover_s``, ``run``, ``warn`` of `migkit.live.settings.ReceiveSettings`. With ``run``
+        a guest of `migkit.live.guest` runs on here, and is the caller's to stop.
 
     Returns
     -------
@@ -188,8 +192,18 @@ def receive(
         If the address cannot be listened on, or no source came.
     InputError
         If the fault pattern is none.
+    UserfaultfdError
+        If a guest is to run here, which needs userfaultfd, and that is not permitted.
     """
     return Receiver(where, tls=tls, faults=faults, progress=progress, **settings).run()
+
+
+def _check_run(pattern: FaultPattern | None) -> None:
+    if pattern is not None:
+        raise InputError.of(
+            "faults beside a guest that runs", "the guest itself asks for pages", "leave one out"
+        )
+    check_userfaultfd()
 
 
 def _is_file(address: Address) -> bool:

@@ -13,6 +13,7 @@ from migkit.stream.stream import Stream
 
 from .arena import Arena
 from .destination import Destination
+from .guest import ArenaGuest
 from .saved import SavedBlock, SavedState, write_saved
 from .sections import DeviceSection
 
@@ -50,6 +51,8 @@ class Reception:
         From the first channel to the end.
     description : bytes
         The description of devices as the source wrote it; empty where it wrote none.
+    guest : ArenaGuest or None
+        What runs here since, the caller's to stop; only of a migration that completed.
     """
 
     outcome: str
@@ -64,6 +67,9 @@ class Reception:
     description: bytes = field(repr=False)
     _arena: Arena | None = field(repr=False)
     _requests: dict[str, Any] = field(repr=False)
+    guest: ArenaGuest | None = None
+    _faults: dict[str, Any] = field(default_factory=dict, repr=False)
+    _guest_summary: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def requests(self) -> pd.DataFrame:
@@ -75,6 +81,18 @@ class Reception:
         import pandas as pd
 
         return pd.DataFrame(self._requests)
+
+    @property
+    def faults(self) -> pd.DataFrame:
+        """One row a fault of a vCPU that runs here, for a page that the source still had.
+
+        Columns: ``t_ns`` since postcopy was listened for, ``page``, ``vcpu``, and ``latency_ns``
+        until the page was placed and the vCPU woken.
+        """
+        import pandas as pd
+
+        names = ("t_ns", "page", "vcpu", "latency_ns")
+        return pd.DataFrame({name: self._faults.get(name, []) for name in names}, dtype="int64")
 
     @property
     def rounds(self) -> int:
@@ -100,7 +118,10 @@ class Reception:
         -------
         dict
             ``qemu_counts`` as query-migrate of the source has them; ``xbzrle_pages`` without
-            those of which QEMU had nothing to send.
+            those of which QEMU had nothing to send. Where a guest runs here also ``guest``: its
+            ``vcpus``, the ``writes_before`` it came, and ``postcopy-blocktime``,
+            ``postcopy-vcpu-blocktime`` (ms), ``postcopy-latency`` and more (ns), as QEMU's
+            destination accounts them with the capability postcopy-blocktime.
         """
         counters = self.stream.counters
         latency = np.asarray(self._requests["latency_us"], float)
@@ -130,6 +151,7 @@ class Reception:
             "bytes": self.bytes_received,
             "seconds": round(self.seconds, 6),
             "bytes_per_s": round(rate),
+            **self._guest_summary,
         }
 
     def save(self, folder: Path | str) -> None:
@@ -188,4 +210,16 @@ def reception_of(destination: Destination, error: str) -> Reception:
             "page": list(requests.page) if requests else [],
             "latency_us": [s * 1e6 for s in requests.latency_s] if requests else [],
         },
+        **_of_guest(destination),
     )
+
+
+def _of_guest(destination: Destination) -> dict[str, Any]:
+    came, completed = destination.guest, destination.state == "completed"
+    if came is None:
+        return {}
+    return {
+        "guest": came.guest if completed else None,
+        "_faults": came.account.columns(),
+        "_guest_summary": came.summary(destination.state),
+    }

@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,16 @@ from .arena import Arena
 from .faults import FaultPattern
 
 __all__ = ["Requests"]
+
+
+class Account(Protocol):
+    """Who waits for what; see `migkit.live.guest.fault_account`."""
+
+    def begin(self, page: int) -> None:
+        """Note a fault."""
+
+    def end(self, pages: Iterable[int]) -> None:
+        """Note that pages came."""
 
 
 class Requests:
@@ -35,6 +46,8 @@ class Requests:
         Writes a message to the source; raises ChannelError while the connection is broken.
     seed : int
         For patterns with chance.
+    account : Account, optional
+        Told, under the lock, of each fault that is asked for and of pages that came.
 
     Attributes
     ----------
@@ -43,8 +56,14 @@ class Requests:
     """
 
     def __init__(
-        self, pattern: FaultPattern, arena: Arena, send: Callable[[bytes], None], seed: int
+        self,
+        pattern: FaultPattern,
+        arena: Arena,
+        send: Callable[[bytes], None],
+        seed: int,
+        account: Account | None = None,
     ) -> None:
+        self._account = account
         self._pattern, self._arena, self._send, self._seed = pattern, arena, send, seed
         self._writer = RequestWriter()
         self._asked_s = np.full(arena.blocks.pages, np.nan)
@@ -73,7 +92,10 @@ class Requests:
     def arrived(self, pages: npt.NDArray[np.int64], at_s: float) -> None:
         """Note that pages were placed; those that were asked for have a latency now."""
         with self._lock:
-            for page in pages[self._waiting[pages]].tolist():
+            asked = pages[self._waiting[pages]].tolist()
+            if self._account is not None:
+                self._account.end(asked)
+            for page in asked:
                 self._waiting[page] = False
                 self.page.append(page)
                 self.asked_s.append(self._asked_s[page] - self._began_s)
@@ -90,6 +112,7 @@ class Requests:
 
     def _ask(self, page: int) -> None:
         """Ask for a page, also where it was asked for before, as a second vCPU does."""
+        account = self._account
         while not self._stopped.is_set():
             self._connected.wait()
             with self._lock:
@@ -98,6 +121,9 @@ class Requests:
                 if not self._waiting[page]:
                     self._waiting[page] = True
                     self._asked_s[page] = time.monotonic()
+                if account is not None:
+                    account.begin(page)
+                    account = None  # once for a fault, though it may be asked for again
                 message = self._message(page)
                 try:
                     self._send(message)

@@ -39,6 +39,8 @@ class ReceiveSettings:
         For how long the source is waited for.
     recover_s : float or None
         For how long a paused postcopy waits to be resumed; 0 for not at all.
+    run : bool
+        Let a guest of `migkit.live.guest` run on here; it asks for the pages that it touches.
     warn : callable
         Gets a line for what does not end the migration.
     """
@@ -50,6 +52,7 @@ class ReceiveSettings:
     most_ram_bytes: int = 0
     wait_s: float | None = None
     recover_s: float | None = None
+    run: bool = False
     warn: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:

@@ -9,15 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from migkit.atomic import write_text
-from migkit.errors import MigkitError, ScenarioError, StorageError, did_you_mean
+from migkit.errors import MigkitError, ScenarioError, StorageError
 from migkit.guest import Guest
 from migkit.guest.accelerator import Accelerator
 from migkit.guest.content import Content
 from migkit.guest.ram_block import RamBlock
-from migkit.guest.writes import Writes
 from migkit.host import HostProfile
 from migkit.host.contention import Contention
 from migkit.network.link import Link
@@ -29,22 +26,21 @@ from migkit.scenario.iterables import Handler, read_iterable
 from migkit.scenario.scenario import Scenario
 from migkit.scenario.text import build_from
 from migkit.scenario.timeline import TimelineItem
-from migkit.workloads import HotCold, Idle, Sequential, Uniform, Workload, Zipf
-from migkit.workloads.phased import Phase, Phases
-from migkit.workloads.recorded import Callback, RecordedPages, RecordedRate, recorded_from_file
+from migkit.scenario.workload_tables import workload_from_dict, workload_to_dict
 
-__all__ = ["FORMAT", "read_scenario", "scenario_from_dict", "scenario_to_dict", "write_scenario"]
+__all__ = [
+    "FORMAT",
+    "read_scenario",
+    "scenario_from_dict",
+    "scenario_to_dict",
+    "write_scenario",
+]
 
 FORMAT = "migkit scenario 1"
 """Value of the key ``format`` of an exact scenario; without it, `build` reads the file."""
 
 FOR_READERS = ("fitted", "trace_log")
 """Tables of a scenario file that the scenario itself does not take."""
-
-_WORKLOADS: dict[str, type[Workload]] = {
-    kind.kind: kind
-    for kind in (Idle, Sequential, Uniform, HotCold, Zipf, Phases, RecordedPages, RecordedRate)
-}
 
 
 def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
@@ -70,7 +66,7 @@ def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
         "format": FORMAT,
         **fields,
         "guest": {**_plain(scenario.guest), "content": str(scenario.guest.content)},
-        "workload": _workload_to_dict(scenario.workload),
+        "workload": workload_to_dict(scenario.workload),
         "capabilities": scenario.capabilities.to_qmp(),
         "parameters": scenario.parameters.to_qmp(changed_only=True),
         "timeline": [_plain(item) for item in scenario.timeline],
@@ -133,46 +129,6 @@ def _guest(values: Mapping[str, Any]) -> Guest:
     return record(Guest, fields, "guest", ScenarioError)
 
 
-def _workload_to_dict(spec: Workload) -> dict[str, Any]:
-    if isinstance(spec, Callback):
-        raise ScenarioError.of(
-            "workload: a Python function", "it cannot be written to a file", "record its pages"
-        )
-    values = {item.name: getattr(spec, item.name) for item in dataclasses.fields(spec)}
-    values["writes"] = str(spec.writes)
-    if isinstance(spec, Phases):
-        values["phases"] = [
-            {"workload": _workload_to_dict(phase.workload), "duration_ms": phase.duration_ms}
-            for phase in spec.phases
-        ]
-    arrays = [name for name, value in values.items() if isinstance(value, np.ndarray)]
-    for name in arrays:
-        if values["path"]:
-            del values[name]
-        else:
-            values[name] = values[name].tolist()
-    return {"kind": spec.kind, **values}
-
-
-def _workload(values: Mapping[str, Any]) -> Workload:
-    fields = dict(values)
-    kind = fields.pop("kind")
-    if "writes" in fields:
-        fields["writes"] = Writes.parse(fields["writes"])
-    if kind not in _WORKLOADS:
-        raise ScenarioError.of(
-            f"workload kind {kind!r}", "not known", did_you_mean(str(kind), _WORKLOADS)
-        )
-    if kind == "phases":
-        fields["phases"] = tuple(
-            Phase(workload=_workload(row["workload"]), duration_ms=row["duration_ms"])
-            for row in fields["phases"]
-        )
-    if fields.get("path"):
-        return recorded_from_file(fields.pop("path"), **fields)
-    return record(_WORKLOADS[kind], fields, f"{kind} workload", ScenarioError)
-
-
 def _timeline(rows: Any) -> tuple[TimelineItem, ...]:
     return tuple(record(TimelineItem, row, "timeline item", ScenarioError) for row in rows)
 
@@ -210,7 +166,7 @@ def _plain(value: Any) -> dict[str, Any]:
 
 _READERS: dict[str, Any] = {
     "guest": _guest,
-    "workload": _workload,
+    "workload": workload_from_dict,
     "capabilities": Capabilities.from_qmp,
     "parameters": MigrationParameters.from_qmp,
     "timeline": _timeline,

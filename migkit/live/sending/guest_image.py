@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,8 +51,9 @@ class GuestImage:
         Which pages hold nothing but zeros.
     ram_section : int
         Section id of RAM.
-    sections : tuple of bytes
-        The sections of all devices, whole, in the order in which they were saved.
+    sections : sequence of bytes
+        The sections of all devices, whole, in the order in which they were saved; those of a
+        guest that runs are written when they are looked at.
     description : bytes
         The description of devices; empty where there was none.
     switchover_start : bool
@@ -65,7 +67,7 @@ class GuestImage:
     memory: npt.NDArray[np.uint8]
     zero: npt.NDArray[np.bool_]
     ram_section: int
-    sections: tuple[bytes, ...]
+    sections: Sequence[bytes]
     description: bytes
     switchover_start: bool
 

@@ -67,6 +67,9 @@ class GuestWrites:
     def end(self) -> None:
         """Let go of everything."""
 
+    def resume(self) -> None:
+        """Run on here, where no other side can: a guest that was saved has nothing to run."""
+
     def take_log(self) -> npt.NDArray[np.int64]:
         """Return the pages written since the last time, and forget them."""
         pages = self._written()

@@ -15,6 +15,7 @@ from migkit.channels import (
     parse_address,
 )
 from migkit.errors import InputError
+from migkit.live.guest import ArenaGuest
 from migkit.parameters import MigrationParameters
 from migkit.workloads import Workload
 from migkit.workloads.text import parse_workload
@@ -30,6 +31,7 @@ from .multifd import Multifd
 from .outgoing import Outgoing
 from .ram import multifd_sync, serve_urgent
 from .replies import Replies
+from .running_guest import check_arena, guest_that_runs
 from .sent import Sent, sent_of
 from .settings import SendSettings, settings_of
 from .trail import Trail
@@ -38,7 +40,7 @@ __all__ = ["send"]
 
 
 def send(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | ArenaGuest,
     uri: str | Mapping[str, Any] | list[Any],
     *,
     rule: str = "after",
@@ -61,9 +63,10 @@ def send(
 
     Parameters
     ----------
-    source : path
+    source : path or ArenaGuest
         The file that ``migrate file:`` of a precopy migration wrote (mapped-ram too), or the
-        folder of ``migkit receive --save``.
+        folder of ``migkit receive --save``. A guest of `migkit.live.guest` is sent while it runs;
+        it runs on at the destination, or here where the migration failed before postcopy.
     uri : str, mapping or list
         QEMU's address of the destination: ``tcp:127.0.0.1:4444``, ``unix:/path``, or its JSON
         form.
@@ -116,10 +119,7 @@ def send(
         uri, capabilities, parameters, rule, postcopy=postcopy, qemu_version=qemu_version
     )
     again = parse_address(recover) if recover is not None else None
-    guest = parse_workload(workload) if isinstance(workload, str) else workload
-    image = _without_file_layout(read_image(source))
-    writes = _guest(image, guest, really=write_memory)
-
+    image, writes = _guest(source, asked, workload, really=write_memory)
     more = _Connecting(asked.address, tls)
     try:
         m = _connected(image, asked, writes, more, timeout_s)
@@ -134,6 +134,8 @@ def send(
     finally:
         writes.end()
         _let_go(m)
+        if m.state != "completed" and not m.counted.package_bytes:
+            writes.resume()
     return sent_of(m, image.name, keep_memory=write_memory, **asked.facts())
 
 
@@ -156,10 +158,22 @@ class _Connecting:
             channel.close()
 
 
-def _guest(image: GuestImage, workload: Workload | None, *, really: bool) -> GuestWrites:
+def _guest(
+    source: str | os.PathLike[str] | ArenaGuest,
+    asked: SendSettings,
+    workload: Workload | str | None,
+    *,
+    really: bool,
+) -> tuple[GuestImage, GuestWrites]:
+    """Return what is sent, and what writes to it meanwhile."""
+    if isinstance(source, ArenaGuest):
+        check_arena(asked.capabilities, workload, written=really)
+        return guest_that_runs(source)
+    image = _without_file_layout(read_image(source))
+    spec = parse_workload(workload) if isinstance(workload, str) else workload
     if really:
-        return WritingGuest(workload, image)
-    return GuestWrites(workload, image.blocks[0].used_length // image.page_size)
+        return image, WritingGuest(spec, image)
+    return image, GuestWrites(spec, image.blocks[0].used_length // image.page_size)
 
 
 def _without_file_layout(image: GuestImage) -> GuestImage:
