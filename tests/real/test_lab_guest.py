@@ -12,6 +12,7 @@ from migkit.lab.guest_program import build_guest
 from migkit.lab.guest_words import fit_guest, guest_words
 from migkit.lab.machine import Machine
 from migkit.scenario import Scenario
+from real.machine import LIMIT_S
 
 MEMORY = 16 << 20
 MASK = 0xFFFFFFFF
@@ -47,17 +48,15 @@ def memory_of(qemu: Qemu, scenario: Scenario, folder: Path, run_ms: int) -> np.n
         machine = Machine("source", qemu, machine_words, folder, folder / "events")
         try:
             await machine.connect()
-            for _ in range(3000):
-                beat = machine.beat()
-                if beat is not None and beat[0] >= run_ms:
-                    break
+            while (machine.beat() or (0, 0))[0] < run_ms:
+                assert not machine.child.ended, machine.child.said()
                 await asyncio.sleep(0.01)
             await machine.tell("stop")
             await machine.tell("pmemsave", val=0, size=MEMORY, filename=str(dumped))
         finally:
             await machine.close()
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), 2 * LIMIT_S))
     return np.fromfile(dumped, dtype="<u4").reshape(-1, 1024)
 
 

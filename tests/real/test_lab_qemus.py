@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from migkit.lab import Qemu
+from real.machine import LIMIT_S
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
@@ -19,7 +20,7 @@ def test_a_found_qemu_boots_its_board_and_answers(
         input="info mtree -f\nquit\n",
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=LIMIT_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

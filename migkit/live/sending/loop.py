@@ -97,10 +97,11 @@ def _passes(m: Outgoing) -> None:
     while m.state in RUNNING_STATES:
         m.check()
         timer_sync(m)
-        if not m.limiter.exceeded() and not _pass(m):
-            continue
-        if m.progress is not None:
-            m.progress(m.counted)
+        if not m.limiter.exceeded():
+            if not _pass(m):
+                continue
+            if m.progress is not None:
+                m.progress(m.counted)
         if m.state in RUNNING_STATES:
             m.limiter.limit()
 

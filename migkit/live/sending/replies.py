@@ -20,6 +20,7 @@ from migkit.errors import ChannelError, MigkitError, StreamError
 from migkit.stream.return_path import Message, read_return_path
 from migkit.stream.wire import MOST_MESSAGE_BYTES, PING_PACKAGE_LOADED, RETURN_PATH
 
+from .counted import Counted
 from .trail import Trail
 
 __all__ = ["Replies", "Request"]
@@ -72,6 +73,8 @@ class Replies:
         Length of each RAM block, bytes; requests and bitmaps have to fit.
     page_size : int
         Bytes of a target page.
+    counted : Counted
+        Whose `requests` they count.
     """
 
     channel: Channel
@@ -79,6 +82,7 @@ class Replies:
     blocks: Mapping[str, int]
     page_size: int
     urgent: Callable[[Request], None] | None = None
+    counted: Counted = field(default_factory=Counted)
     waiting: deque[Request] = field(default_factory=deque)
     requests: list[Request] = field(default_factory=list)
     pongs: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -218,6 +222,7 @@ class Replies:
         self.trail.add("migrate_handle_rp_req_pages", block=block, start=start, len=length)
         self.trail.add("ram_save_queue_pages", block=block, start=start, len=length)
         self.requests.append(request)
+        self.counted.requests += 1
         if self.urgent is not None:
             self.urgent(request)
         else:

@@ -165,7 +165,7 @@ def _counters(m: Outgoing) -> dict[str, Any]:
         "normal_bytes": counted.normal_pages * m.image.page_size,
         "mbps": counted.mbps,
         "dirty_sync_count": counted.syncs,
-        "postcopy_requests": len(m.replies.requests) if m.replies is not None else 0,
+        "postcopy_requests": counted.requests,
         "page_size_bytes": m.image.page_size,
         "multifd_bytes": counted.multifd_bytes,
         "pages_per_second": int(counted.pages_per_second),

@@ -205,7 +205,7 @@ def _connected(
     replies = multifd = None
     if capabilities & {"return-path", "postcopy-ram"}:
         lengths = {block.name: block.used_length for block in image.blocks}
-        replies = Replies(channel, trail, lengths, image.page_size)
+        replies = Replies(channel, trail, lengths, image.page_size, counted=counted)
     if "multifd" in capabilities:
         channels = (more() for _ in range(parameters.multifd_channels))
         multifd = Multifd(channels, image, parameters, counted, trail)
