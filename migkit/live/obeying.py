@@ -164,6 +164,8 @@ class _Main:
         self._to.requests = Requests(
             pattern, self._to.arena, self._to.replies.request, settings.seed, account
         )
+        if guest is not None:
+            guest.follow(self._to.requests.placed)
 
     def _run(self, record: Record) -> None:
         if self._to.state != "postcopy-device" or self._to.requests is None:

@@ -92,14 +92,21 @@ class Requests:
     def arrived(self, pages: npt.NDArray[np.int64], at_s: float) -> None:
         """Note that pages were placed; those that were asked for have a latency now."""
         with self._lock:
-            asked = pages[self._waiting[pages]].tolist()
-            if self._account is not None:
-                self._account.end(asked)
-            for page in asked:
+            self._end(pages)
+            for page in pages[self._waiting[pages]].tolist():
                 self._waiting[page] = False
                 self.page.append(page)
                 self.asked_s.append(self._asked_s[page] - self._began_s)
                 self.latency_s.append(at_s - self._asked_s[page])
+
+    def placed(self, pages: npt.NDArray[np.int64]) -> None:
+        """Note for the account that pages are in place; `arrived` follows for the rest."""
+        with self._lock:
+            self._end(pages)
+
+    def _end(self, pages: npt.NDArray[np.int64]) -> None:
+        if self._account is not None:
+            self._account.end(pages[self._waiting[pages]].tolist())
 
     def _run(self) -> None:
         absent = self._arena.received

@@ -42,6 +42,29 @@ def ran(workload: str, vcpus: int = 2, writes: int = 100) -> ArenaGuest:
     return guest
 
 
+def test_a_throttled_clock_stands_in_the_sleep_of_its_vcpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At 60 % vCPUs sleep 15 ms and run 10 ms, over and over."""
+    now = [1_000]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
+    clock = GuestClock(5)
+    clock.start()
+    clock.throttle(60)
+    shown = []
+    for milliseconds in (10, 15, 20, 25, 40, 50):
+        now[0] = 1_000 + milliseconds * 1_000_000
+        shown.append(clock.now_ns() - 5)
+    assert shown == [0, 0, 5_000_000, 10_000_000, 10_000_000, 20_000_000]
+    clock.throttle(0)
+    now[0] += 3_000_000
+    assert clock.now_ns() - 5 == 23_000_000
+    clock.stop()
+    now[0] += 3_000_000
+    clock.throttle(99)
+    assert clock.now_ns() - 5 == 23_000_000
+
+
 STATE = state_of(ran("uniform:9000"))
 
 

@@ -30,6 +30,7 @@ class FaultAccount:
         self._began_ns = time.monotonic_ns()
         self._events: list[tuple[int, int, int]] = []
         self._next: int | None = None
+        self._waits: dict[int, int] = {}
         self.others = 0
 
     def found(self, vcpu: int | None) -> None:
@@ -38,15 +39,27 @@ class FaultAccount:
         self.others += vcpu is None
 
     def begin(self, page: int) -> None:
-        """Note that a vCPU waits for a page, once for each fault."""
+        """Note that a vCPU waits for a page, once for each fault.
+
+        It waits for one at a time. So where it meets its next fault, the page before is there,
+        though whoever placed it has not said so yet: QEMU loses such a wait, here it is ended.
+        """
         vcpu, self._next = self._next, None
-        if vcpu is not None:
-            self._note(vcpu, page)
+        if vcpu is None:
+            return
+        if vcpu in self._waits:
+            self.end([self._waits[vcpu]])
+        self._waits[vcpu] = page
+        self._note(vcpu, page)
 
     def end(self, pages: Iterable[int]) -> None:
-        """Note that pages are placed."""
+        """Note that pages are placed; one that nobody waits for counts for nothing."""
         for page in pages:
-            self._note(_END, page)
+            done = [vcpu for vcpu, waits_for in self._waits.items() if waits_for == page]
+            for vcpu in done:
+                del self._waits[vcpu]
+            if done:
+                self._note(_END, page)
 
     def _note(self, vcpu: int, page: int) -> None:
         self._events.append((vcpu, page, time.monotonic_ns() - self._began_ns))

@@ -6,9 +6,11 @@ migration/migration.c (process_incoming_migration_bh).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from migkit.errors import StreamError
+from migkit.live.arena import Int64Array
 from migkit.live.faults import FaultPattern
 from migkit.live.sections import DeviceSection
 from migkit.stream.blocks import Blocks
@@ -76,6 +78,11 @@ class IncomingGuest:
         assert self._arena is not None
         self._arena.listen()
         return self._arena.faults(self._found)
+
+    def follow(self, placed: Callable[[Int64Array], None]) -> None:
+        """Tell someone of each page that is placed from now on."""
+        assert self._arena is not None
+        self._arena.tell(placed)
 
     def run(self) -> None:
         """Let it run.

@@ -24,7 +24,6 @@ from .guest_writes import GuestWrites
 
 __all__ = ["ArenaWrites", "check_arena", "guest_that_runs"]
 
-_SLOWING = {"auto-converge", "dirty-limit"}
 _RAM_SECTION, _STATE_SECTION = 2, 3
 
 
@@ -54,15 +53,17 @@ def check_arena(capabilities: Capabilities, workload: object, *, written: bool) 
     Raises
     ------
     InputError
-        If it is given another workload, or is to be slowed down.
+        If it is given another workload, or a limit of its dirty ring.
     """
     if workload is not None or written:
         raise InputError.of(
             "send a guest that runs", "it has a workload, and writes", "leave the workload out"
         )
-    for name in sorted(set(capabilities) & _SLOWING):
+    if "dirty-limit" in capabilities:
         raise InputError.of(
-            f"send a guest that runs with {name}", "it has no throttle", f"leave {name} out"
+            "send a guest that runs with dirty-limit",
+            "it has no dirty ring",
+            "leave it out, or use auto-converge",
         )
 
 
@@ -131,6 +132,14 @@ class ArenaWrites(GuestWrites):
         pages = self._guest.log.take()
         self._zero[pages] = False
         return pages
+
+    def throttle(self, percentage: int) -> None:
+        """Let its vCPUs sleep for this share of their time: auto-converge."""
+        self._guest.clock.throttle(percentage)
+
+    def end(self) -> None:
+        """Let its vCPUs run as they can (cpu_throttle_stop)."""
+        self._guest.clock.throttle(0)
 
     def resume(self) -> None:
         """Let it run on here: no other side does."""
