@@ -82,19 +82,28 @@ class Receiver:
     ) -> None:
         pattern = pattern_of(faults) if isinstance(faults, str) else faults
         self._settings = ReceiveSettings(faults=pattern, **settings)
-        if self._settings.run:
-            _check_run(pattern)
+        if self._settings.run and pattern is not None:
+            raise InputError.of(
+                "faults beside a guest that runs", "it asks for pages itself", "leave one out"
+            )
         self._progress = progress
         self._listener: Listener | None = None
         if isinstance(where, Listener):
             self.address, self._listener = where.address, where
+            self._check_run()
         else:
             parsed = parse_address(where) if isinstance(where, (str, Mapping)) else where
             self.address = parsed
             if not _is_file(parsed):
+                self._check_run()
                 self._listener = listen(parsed, tls)
                 self.address = self._listener.address
         self._destination = Destination(self._listener, self._settings)
+
+    def _check_run(self) -> None:
+        """Make sure that a guest can wait for pages here; one from a file never does."""
+        if self._settings.run:
+            check_userfaultfd()
 
     def yank(self) -> None:
         """Break the connections, from any thread: precopy fails, postcopy pauses."""
@@ -196,14 +205,6 @@ def receive(
         If a guest is to run here, which needs userfaultfd, and that is not permitted.
     """
     return Receiver(where, tls=tls, faults=faults, progress=progress, **settings).run()
-
-
-def _check_run(pattern: FaultPattern | None) -> None:
-    if pattern is not None:
-        raise InputError.of(
-            "faults beside a guest that runs", "the guest itself asks for pages", "leave one out"
-        )
-    check_userfaultfd()
 
 
 def _is_file(address: Address) -> bool:

@@ -58,7 +58,7 @@ def test_postcopy(tmp_path: Path, rule: str, more: tuple[str, ...]) -> None:
     arrived_whole(sent, came)
     told = came.to_dict()
     asked = sent.report()["requests"]["asked"]
-    assert len(came.faults) == asked == told["requests"] > 5
+    assert len(came.faults) == asked == told["requests"] > 0
     assert set(came.faults["vcpu"]) <= {0, 1, 2}
     assert (came.faults["latency_ns"] > 0).all()
     waited = told["guest"]
@@ -81,7 +81,7 @@ def test_a_vcpu_that_waits_while_postcopy_is_paused_goes_on(
         guest,
         postcopy_at_s=0.1,
         recover=str(pair.receiver.address),
-        parameters=SLOW | {"max-postcopy-bandwidth": 2 << 20},
+        parameters=SLOW | {"max-postcopy-bandwidth": 1 << 20},
         capabilities=more or None,
         progress=pair.cut_when_served(),
     )
@@ -111,7 +111,7 @@ def test_no_write_is_lost_whatever_is_drawn(tmp_path: Path, seed: int) -> None:
     vcpus = int(draws.integers(1, 5))
     guest = ArenaGuest(int(draws.integers(256, 2500)) * 4096, kind, vcpus=vcpus)
     guest.start()
-    pair = Pair(tmp_path)
+    pair = Pair(tmp_path, recover_s=WAIT_S)
     at_s = None if draws.random() < 0.3 else float(draws.random() * 0.15)
     preempt = PREEMPT if at_s is not None and draws.random() < 0.5 else None
     rule = ("before", "after")[draws.integers(2)]
@@ -182,7 +182,7 @@ def test_a_pause_that_nobody_ends_leaves_nothing(tmp_path: Path) -> None:
     before = open_things()
     guest = ArenaGuest(SIZE, "uniform:3000", vcpus=2)
     pair = Pair(tmp_path)
-    slow = SLOW | {"max-postcopy-bandwidth": 2 << 20}
+    slow = SLOW | {"max-postcopy-bandwidth": 1 << 20}
     pair.send(guest, postcopy_at_s=0.1, parameters=slow, progress=pair.cut_when_served())
     sent, came = pair.join()
     assert (came.outcome, came.guest) == ("postcopy-paused", None)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from live.arena_pair import WAIT_S, permitted, until
 from migkit.cli import main
 from migkit.errors import StreamError, UserfaultfdError
-from migkit.live import Receiver
+from migkit.live import ArenaGuest, Receiver, send
 from migkit.live.guest import userfaultfd
 from migkit.live.guest.guest_arena import GuestArena
 from migkit.live.guest.memory import GuestMemory, map_private
@@ -68,6 +69,15 @@ def test_the_command_says_it_before_it_listens(
     assert "userfaultfd is not permitted" in capsys.readouterr().err
     with pytest.raises(UserfaultfdError):
         Receiver("tcp:127.0.0.1:0", run=True)
+
+
+def test_a_guest_from_a_file_needs_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(userfaultfd, "WAYS", (_fails(errno.EPERM),))
+    send(ArenaGuest(1 << 20), f"file:{tmp_path}/guest.mig")
+    came = Receiver(f"file:{tmp_path}/guest.mig", run=True).run()
+    assert came.guest is not None
+    came.guest.stop()
+    assert (came.outcome, came.guest.check().whole) == ("completed", True)
 
 
 _WAITS = """
