@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import time
 import warnings
 from dataclasses import replace
@@ -54,6 +55,11 @@ class Listener:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def gives_one(self) -> bool:
+        """Whether no second channel can come: of a file, a command or a descriptor."""
+        return isinstance(self.address, (ExecAddress, FileAddress, FdAddress))
 
     def _open(self) -> None:
         if isinstance(self.address, (ExecAddress, FileAddress)):
@@ -202,6 +208,9 @@ def listen(address: Address, tls: TlsFiles | None = None) -> Listener:
 def _read(address: FileAddress) -> Channel:
     try:
         made = os.open(address.filename, os.O_RDONLY | os.O_CLOEXEC)
+        if stat.S_ISDIR(os.fstat(made).st_mode):
+            os.close(made)
+            raise ChannelError.of(f"read {address}", "is a folder", "name a file")
         os.lseek(made, address.offset, os.SEEK_SET)
     except OSError as error:
         raise ChannelError.of(

@@ -7,6 +7,7 @@ qapi/migration.json (MigrationChannel).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,6 +72,8 @@ keep_alive=False, mptcp=False)
     read = _READERS.get(scheme)
     if not colon or read is None:
         fix = did_you_mean(scheme, _READERS) if colon else f"write {_FORMS}"
+        if re.fullmatch(r"[^:]+:\d+", written):
+            fix = f"did you mean tcp:{written}?"
         raise ChannelError.of(f"address {written!r}", f"unknown migration protocol: {scheme}", fix)
     return read(rest, written)
 

@@ -106,6 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
+    except MemoryError as error:
+        return _complain(f"{error or 'out of memory'} · make the guest smaller", FAILED)
     except MigkitError as error:
         return _complain(error, FAILED if isinstance(error, _RUN_ERRORS) else BAD_INPUT)
     except OSError as error:

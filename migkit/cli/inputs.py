@@ -82,7 +82,7 @@ def scenario_of(arguments: argparse.Namespace) -> Scenario:
         At the first value that is not valid.
     """
     if arguments.scenario is not None:
-        return _changed(Scenario.from_file(_file(arguments.scenario)), arguments)
+        return _changed(Scenario.from_file(scenario_path(arguments.scenario)), arguments)
     values = {name: getattr(arguments, name) for name in _BUILT}
     given = {name: value for name, value in values.items() if value is not None}
     capabilities = dict(arguments.capabilities)
@@ -101,13 +101,29 @@ def stamp_of(arguments: argparse.Namespace) -> TraceStamp | None:
 
     from migkit.evidence.stamp import read_stamp
 
-    return read_stamp(_file(arguments.scenario))
+    return read_stamp(scenario_path(arguments.scenario))
 
 
-def _file(name: str) -> Path:
-    """Find a scenario file, or a shipped one by its name."""
+def scenario_path(name: str) -> Path:
+    """Find a scenario's file, or a shipped one by its name.
+
+    Parameters
+    ----------
+    name : str
+        A path, or a name that ``migkit scenarios`` lists.
+
+    Returns
+    -------
+    Path
+        Of the file; a path is returned as it is, there or not.
+
+    Raises
+    ------
+    DatasetError
+        If it is neither.
+    """
     path = Path(name)
-    if path.suffix in {".toml", ".json"} or path.is_file():
+    if path.suffix in {".toml", ".json"} or path.exists():
         return path
 
     from migkit import datasets

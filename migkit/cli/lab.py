@@ -12,7 +12,7 @@ _EPILOG = """\
 examples:
   migkit lab install
   migkit lab status
-  migkit lab run scenario.toml --out runs/first
+  migkit lab run postcopy-hot --out runs/first
 """
 
 _INSTALL_EPILOG = """\

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from migkit.cli import options, output, show
+from migkit.cli.inputs import scenario_path
 from migkit.cli.terminal import Progress
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from migkit.scenario import Scenario
 
 _EPILOG = """\
-SCENARIO is a scenario's file (migkit scenarios lists shipped ones), or a capture to record again.
+SCENARIO is a scenario's file, a shipped one's name (migkit scenarios lists them), or a capture to
+record again.
 The guest writes pages as its workload says; it needs no system and no rights. With --out the
 capture is kept in DIR, where migkit validate, compare and read take it.
 
@@ -27,11 +29,11 @@ MOMENT is a time after migrate (3s), or a trace event of the source and how long
 (ram_save_complete+200ms, which is inside save_complete of the memory).
 
 examples:
-  migkit lab run postcopy.toml --out runs/postcopy
+  migkit lab run postcopy-hot --out runs/postcopy
   migkit lab run captures/precopy-hot-tight --rule before
-  migkit lab run postcopy.toml --cut ram_save_complete+200ms --recover 2s
-  migkit lab run postcopy.toml --kill dest@postcopy_start+200ms
-  migkit lab run postcopy.toml --image live.iso --boot 60s
+  migkit lab run postcopy-hot --cut ram_save_complete+200ms --recover 2s
+  migkit lab run postcopy-hot --kill dest@postcopy_start+200ms
+  migkit lab run postcopy-hot --image live.iso --boot 60s
 """
 
 
@@ -43,7 +45,6 @@ def add_parser(parts: options.Commands) -> None:
         description="Run a migration on two real QEMUs and record it as a capture.",
         epilog=_EPILOG,
     )
-    parser.add_argument("scenario", metavar="SCENARIO", type=Path, help="file, or a capture")
     add_run(parser)
     parser.add_argument(
         "--tap", action="store_true", help="count the stream's pages, on any version of QEMU"
@@ -60,7 +61,6 @@ def add_parser(parts: options.Commands) -> None:
     own.add_argument(
         "--boot",
         metavar="TIME",
-        default="10s",
         help="how long it boots before migrate (default: 10s)",
     )
     failures = parser.add_argument_group("failures on purpose")
@@ -78,6 +78,9 @@ def add_parser(parts: options.Commands) -> None:
 
 def add_run(parser: options.Container) -> None:
     """Add what every run on a real pair takes."""
+    parser.add_argument(
+        "scenario", metavar="SCENARIO", help="a file, a shipped scenario, or a capture"
+    )
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -100,7 +103,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     output.check_file(arguments.json, "--json")
     output.check_folder(arguments.out, RESULT_FILE)
-    scenario = _with_failures(read_lab_scenario(arguments.scenario), arguments)
+    image = _image(arguments)
+    path = scenario_path(arguments.scenario)
+    scenario = _with_failures(read_lab_scenario(path), arguments)
     with Progress() as progress, ends_with_us():
         capture = run_pair(
             scenario,
@@ -109,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
             qemu=arguments.qemu,
             kill=arguments.kill,
             tap=arguments.tap,
-            image=_image(arguments),
+            image=image,
             say=progress.status,
         )
     if arguments.json is not None:
@@ -121,12 +126,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _image(arguments: argparse.Namespace) -> GuestImage | None:
+    from migkit.errors import InputError
     from migkit.lab.image import GuestImage
     from migkit.units import parse_duration
 
     if arguments.image is None:
+        for name in ("append", "initrd", "boot"):
+            if getattr(arguments, name):
+                raise InputError.of(
+                    f"--{name} {getattr(arguments, name)}",
+                    "the workload guest takes none",
+                    "give --image too, or leave it out",
+                )
         return None
-    boot_s = parse_duration(arguments.boot, "--boot") / 1e9
+    boot_s = parse_duration(arguments.boot or "10s", "--boot") / 1e9
     return GuestImage(arguments.image, arguments.append, arguments.initrd, boot_s)
 
 

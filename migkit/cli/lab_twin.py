@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from migkit.cli import lab_run, options, output
+from migkit.cli.inputs import scenario_path
 from migkit.cli.terminal import Progress
 
 _EPILOG = """\
@@ -14,7 +14,7 @@ was really given, is simulated. Printed are the numbers of both, and the first p
 part; migkit compare looks closer at a capture kept with --out.
 
 examples:
-  migkit lab twin postcopy.toml
+  migkit lab twin postcopy-hot
   migkit lab twin captures/precopy-hot-tight --out runs/tight --figure runs/tight-twin
 """
 
@@ -27,7 +27,6 @@ def add_parser(parts: options.Commands) -> None:
         description="Run a scenario on a real pair, simulate it, and compare.",
         epilog=_EPILOG,
     )
-    parser.add_argument("scenario", metavar="SCENARIO", type=Path, help="file, or a capture")
     lab_run.add_run(parser)
     options.add_figure(parser)
     options.add_json(parser)
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     output.check_folder(arguments.out, RESULT_FILE)
     with Progress() as progress, lab_run.ends_with_us():
         twins = run_twins(
-            arguments.scenario,
+            scenario_path(arguments.scenario),
             arguments.out,
             rule=arguments.rule,
             qemu=arguments.qemu,

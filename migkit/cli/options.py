@@ -42,6 +42,10 @@ class Parser(argparse.ArgumentParser):
                 set(re.findall(r"--[a-z][a-z-]+", parser.format_usage())) | {"--help"}
             )
             word = unknown[0].partition("=")[0]
+            if not word.startswith("-"):
+                raise InputError.of(
+                    f"{parser.prog} … {word}", "one word too many", f"see {parser.prog} --help"
+                )
             raise InputError.of(
                 f"{parser.prog} {word}", "not an option of it", did_you_mean(word, options)
             )
@@ -243,3 +247,11 @@ def add_figure(parser: Container) -> None:
         type=Path,
         help="draw both runs into STEM.pdf, STEM.svg and STEM.png",
     )
+
+
+def check_tls(arguments: argparse.Namespace, *names: str) -> None:
+    """Refuse options of TLS without its credentials: the migration would go in the clear."""
+    for name in names:
+        if getattr(arguments, name) and arguments.tls_dir is None:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError.of(option, "there is no TLS without --tls-dir", "give --tls-dir too")

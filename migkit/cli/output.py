@@ -78,9 +78,34 @@ def check_folder(path: Path | None, mark: str, option: str = "--out") -> None:
             "name a new or an empty folder",
         )
     above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise InputError.of(f"{option} {path}", f"{above} is a file", "choose another folder")
     if not os.access(above, os.W_OK):
         raise InputError.of(
             f"{option} {path}", f"no right to write in {above}", "choose another folder"
+        )
+
+
+def check_results(arguments: argparse.Namespace) -> None:
+    """Refuse results of a migration that cannot be delivered, before any work starts.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        With the options of `options.add_json` and `options.add_tables`.
+
+    Raises
+    ------
+    InputError
+        If a place cannot be written, or two results go to the standard output stream.
+    """
+    check_file(arguments.json, "--json")
+    check_folder(arguments.out, RECORD_FILE)
+    if arguments.json == STANDARD_OUTPUT and arguments.trace:
+        raise InputError.of(
+            f"--json with --trace {arguments.trace}",
+            "both are printed",
+            "give --json a FILE, or leave one out",
         )
 
 

@@ -38,8 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Read and show."""
     from migkit.compare import read_run
 
-    output.check_file(arguments.json, "--json")
-    output.check_folder(arguments.out, output.RECORD_FILE)
+    output.check_results(arguments)
     migration = read_run(arguments.path)
     output.deliver(migration, arguments)
     return 0

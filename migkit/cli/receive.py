@@ -81,9 +81,13 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="refuse a guest with more RAM (default: this machine's memory)",
     )
-    group.add_argument("--wait", metavar="TIME", help="longest wait for the source: 30s")
     group.add_argument(
-        "--recover", metavar="TIME", help="longest pause of postcopy: 10min; 0s ends at a break"
+        "--wait", metavar="TIME", help="longest wait for the source, such as 30s (default: no end)"
+    )
+    group.add_argument(
+        "--recover",
+        metavar="TIME",
+        help="longest pause of postcopy, such as 10min (default: no end); 0s ends at a break",
     )
 
 
@@ -116,11 +120,13 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.uri,
             tls=_tls(arguments),
             faults=arguments.faults,
-            progress=lambda where: progress.step(where.rounds, where.rounds, _where(where)),
+            progress=lambda where: progress.status(_where(where)),
             warn=_say,
             **_settings(arguments),
         )
-        progress.step(0, 0, f"waiting at {receiver.address}")
+        if arguments.uri.endswith(":0"):
+            _say(f"waiting at {receiver.address}")  # the system chose the port
+        progress.status(f"waiting at {receiver.address}")
         received = receiver.run()
         summary = arena.ran_on(received, run_s)
     if arguments.save is not None:
@@ -168,6 +174,7 @@ def _seconds(text: str | None, name: str) -> float | None:
 def _tls(arguments: argparse.Namespace) -> TlsFiles | None:
     from migkit.channels import TlsFiles
 
+    options.check_tls(arguments, "tls_authz", "tls_no_verify")
     if arguments.tls_dir is None:
         return None
     names, verify = tuple(arguments.tls_authz), not arguments.tls_no_verify
@@ -184,7 +191,8 @@ def _say(text: str) -> None:
 
 def _where(where: Where) -> str:
     left = f", {where.missing} pages missing" if where.state.startswith("postcopy") else ""
-    return f"{where.state}, {format_bytes(where.bytes)} came, {where.requests} requests{left}"
+    came = f"round {where.rounds}, {format_bytes(where.bytes)} came"
+    return f"{where.state}, {came}, {where.requests} requests{left}"
 
 
 def _told(received: Reception, told: dict[str, Any]) -> str:

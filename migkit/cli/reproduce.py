@@ -7,6 +7,7 @@ from pathlib import Path
 
 from migkit.cli import lab_run, options, output
 from migkit.cli.terminal import Progress
+from migkit.errors import InputError
 
 _EPILOG = """\
 Makes the evidence for QEMU commit 7aaa1fc072 from the shipped recordings and in simulation,
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from migkit.report import report_dict, report_text
 
     output.check_file(arguments.json, "--json")
+    _check_together(arguments)
     if arguments.real:
         return lab_run.reproduce_real(arguments)
     if arguments.out is None:
@@ -79,3 +81,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(report_text(report))
         print(f"\nOpen {arguments.out / reproduce.PAGE_FILE}")
     return 0
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Refuse an option of the other kind of run, which would go unheeded."""
+    of_real = {"--qemu": arguments.qemu}
+    of_shipped = {
+        "--captures": arguments.captures,
+        "--without-notebooks": arguments.without_notebooks,
+        "--engine": arguments.engine != "compiled",
+    }
+    for option, given in (of_shipped if arguments.real else of_real).items():
+        if given:
+            found = "nothing is simulated with --real" if arguments.real else "needs --real"
+            raise InputError.of(f"reproduce {option}", found, "leave one of the two out")

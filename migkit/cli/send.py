@@ -108,8 +108,7 @@ def _add_tls(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Send and tell."""
-    output.check_file(arguments.json, "--json")
-    output.check_folder(arguments.out, output.RECORD_FILE)
+    output.check_results(arguments)
     from migkit.live import send
 
     with Progress() as progress, arena.guest_of(arguments) as guest:
@@ -166,6 +165,7 @@ def _seconds(text: str | None, name: str) -> float | None:
 def _tls(arguments: argparse.Namespace) -> TlsFiles | None:
     from migkit.channels import TlsFiles
 
+    options.check_tls(arguments, "tls_hostname")
     if arguments.tls_dir is None:
         return None
     return TlsFiles(arguments.tls_dir, hostname=arguments.tls_hostname)

@@ -182,8 +182,7 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Simulate and show."""
-    output.check_file(arguments.json, "--json")
-    output.check_folder(arguments.out, output.RECORD_FILE)
+    output.check_results(arguments)
     scenario = scenario_of(arguments)
 
     from migkit.simulate import simulate

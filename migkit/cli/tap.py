@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from migkit.cli import options, output
 from migkit.cli.terminal import Progress
+from migkit.errors import InputError
 
 if TYPE_CHECKING:
     from migkit.tap import Tap, TapResult
@@ -137,6 +138,12 @@ def run(arguments: argparse.Namespace) -> int:
     output.check_file(arguments.json, "--json")
     output.check_folder(arguments.frames, "tap.json", "--frames")
     linger_s = parse_duration(arguments.wait, "wait") / 1e9
+    if arguments.listen == arguments.target:
+        raise InputError.of(
+            f"tap {arguments.listen} {arguments.target}",
+            "it would connect to itself",
+            "give two addresses",
+        )
     tap = Tap(
         arguments.listen,
         arguments.target,

@@ -119,10 +119,13 @@ def find_qemus(given: Iterable[str | PathLike[str]] = ()) -> list[Qemu]:
 
     Raises
     ------
-    LabError
+    InputError
         If a given one is not there or does not tell its version. Others are left out then.
     """
-    found = [qemu_at(Path(path).expanduser(), "given") for path in given]
+    try:
+        found = [qemu_at(Path(path).expanduser(), "given") for path in given]
+    except LabError as error:
+        raise InputError(str(error)) from None
     folder = lab_folder()
     installed = sorted(folder.iterdir()) if folder.is_dir() else []
     candidates = [

@@ -45,7 +45,7 @@ class Arrivals:
     ) -> None:
         self._listener = listener
         self._multifd, self._urgent, self._refused = multifd, urgent, refused
-        self._main: queue.Queue[Channel | ChannelError] = queue.Queue()
+        self._main: queue.Queue[Channel | MigkitError] = queue.Queue()
         self._waiting: set[Channel] = set()
         self._closed = False
         self._begun = False
@@ -64,8 +64,8 @@ class Arrivals:
 
         Raises
         ------
-        ChannelError
-            If none came.
+        MigkitError
+            If none came, or the only one that can come is none of a migration.
         """
         end = None if timeout_s is None else time.monotonic() + timeout_s
         while not stopped() and (end is None or time.monotonic() < end):
@@ -73,7 +73,7 @@ class Arrivals:
                 found = self._main.get(timeout=0.1)
             except queue.Empty:
                 continue
-            if isinstance(found, ChannelError):
+            if isinstance(found, MigkitError):
                 raise found
             return found
         raise ChannelError.of(
@@ -116,13 +116,17 @@ class Arrivals:
                 self._urgent(channel)
             else:
                 channel.close()
-                if begins and not self._closed:
+                if (begins or self._listener.gives_one) and not self._closed:
+                    found = f"begins with {begins.hex()}, which no channel of a migration does"
                     raise ChannelError.of(
                         f"channel {channel.peer}",
-                        f"begins with {begins.hex()}, which no channel of a migration does",
+                        found if begins else "ended without a byte",
                         "connect a source's migrate to it",
                     )
         except MigkitError as error:
-            self._refused(error)
+            if self._listener.gives_one and not self._begun:
+                self._main.put(error)
+            else:
+                self._refused(error)
         finally:
             self._waiting.discard(channel)

@@ -6,9 +6,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from migkit.errors import InputError
+
 from .faults import FaultPattern
 
 __all__ = ["ReceiveSettings"]
+
+
+_MOST_CHANNELS = 255
+"""Of QEMU's multifd-channels, migration/options.c."""
 
 
 def _machine_memory() -> int:
@@ -56,6 +62,13 @@ class ReceiveSettings:
     warn: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
-        """Take this machine's memory where no bound is told."""
+        """Check the channels; take this machine's memory where no bound is told."""
+        number = self.multifd_channels
+        if number is not None and not 1 <= number <= _MOST_CHANNELS:
+            raise InputError.of(
+                f"multifd_channels {number}",
+                f"allowed 1..{_MOST_CHANNELS}",
+                "give the source's multifd-channels, or leave it out",
+            )
         if not self.most_ram_bytes:
             object.__setattr__(self, "most_ram_bytes", _machine_memory())

@@ -131,15 +131,16 @@ def cost(frame: pd.DataFrame, *, ax: Axes) -> Axes:
         }
         ax.scatter(x, y, s=areas, marker=mark, **mark_style)
         rate = rows["bandwidth_bytes_per_s"] / MIB
-        # Below the mark, unless the curve goes on there.
-        falls = len(rows) > 1 and y.iloc[1] < 0.9 * y.iloc[0]
-        beside = (3 + math.sqrt(areas.iloc[0]) / 2) * (1 if falls else -1)
+        # Above the mark, unless the curve goes on there.
+        rises = len(rows) > 1 and y.iloc[1] > 1.25 * y.iloc[0]
+        beside = (3 + math.sqrt(areas.iloc[0]) / 2) * (-1 if rises else 1)
         text = f"{way}\n{rate.iloc[0]:,.0f} MiB/s"
         label(ax, text, (x.iloc[0], y.iloc[0]), (0, beside), colour)
         if len(rows) > 1:
             text = f"{rate.iloc[-1]:,.0f} MiB/s"
             label(ax, text, (x.iloc[-1], y.iloc[-1]), (1, 4), FAINT)
     ax.set(xlabel="total time (s)", ylabel="downtime (s)")
+    ax.margins(y=0.2)  # for the words above and below the outermost marks
     plain_log(ax.xaxis)
     plain_log(ax.yaxis)
     return ax

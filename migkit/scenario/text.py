@@ -168,7 +168,8 @@ class WrittenScenario:
             At the first value that is not valid.
         """
         host = self.host if isinstance(self.host, HostProfile) else HostProfile.load(self.host)
-        host = with_disk(host, self.disk_bandwidth, self.disk_cache)
+        transport = parse_transport(self.transport)
+        host = with_disk(host, transport, self.disk_bandwidth, self.disk_cache)
         link = _link(host.link, self)
         parameters = _parameters(self)
         memory_bytes = parse_bytes(self.memory, "memory")
@@ -176,7 +177,6 @@ class WrittenScenario:
         timeline = written_timeline(self.timeline, self.postcopy_at, self.link_profile)
         lead_ns = parse_duration(self.workload_lead, "workload_lead")
         guest = guest_as_written(self, memory_bytes, workload)
-        transport = parse_transport(self.transport)
         there = link if transport.has_destination else host.storage
         rates = (parameters.max_bandwidth_bytes_per_s, there.bandwidth_bytes_per_s)
         return Scenario(

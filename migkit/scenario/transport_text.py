@@ -51,7 +51,10 @@ def parse_transport(written: str | Transport) -> Transport:
 
 
 def with_disk(
-    host: HostProfile, bandwidth: str | int | None, cache: str | int | None
+    host: HostProfile,
+    transport: Transport,
+    bandwidth: str | int | None,
+    cache: str | int | None,
 ) -> HostProfile:
     """Give a host another disk.
 
@@ -59,6 +62,8 @@ def with_disk(
     ----------
     host : HostProfile
         The machine.
+    transport : Transport
+        Where the stream goes; only a file has a disk.
     bandwidth : str or int, optional
         What its disk takes: ``"500MB/s"``, or bytes per second; 0 never lets a write wait.
     cache : str or int, optional
@@ -72,8 +77,15 @@ def with_disk(
     Raises
     ------
     InputError
-        If a value is no rate or no size.
+        If a value is no rate or no size, or the stream goes to no file.
     """
+    for name, value in (("disk_bandwidth", bandwidth), ("disk_cache", cache)):
+        if value is not None and transport.kind != "file":
+            raise ScenarioError.of(
+                f"{name} {value}",
+                f"transport {transport.kind} writes to no disk",
+                "use the transport file, or leave it out",
+            )
     changes: dict[str, int] = {}
     if bandwidth is not None:
         changes["bandwidth_bytes_per_s"] = parse_rate(bandwidth, "disk_bandwidth")

@@ -102,7 +102,7 @@ def _phases(text: str, rest: str) -> Phases:
         position = match.end()
         duration_ns = parse_duration(match[2], f"workload {text}: duration")
         phases.append(Phase(workload=parse_workload(match[1]), duration_ms=duration_ns // 10**6))
-    if position != len(rest) or not phases:
+    if position != len(rest) or not phases or rest.endswith("+"):
         raise _refused(text, f"{rest[position:]!r} is no WORKLOAD@DURATION")
     return Phases(phases=tuple(phases))
 

@@ -45,6 +45,10 @@ SIMULATE = {
     "--trace fancy": ["'fancy'", "bare"],
     "--bandwith 5": ["--bandwith", "did you mean --bandwidth?"],
     "--json missing/x.json": ["missing/x.json", "no folder missing"],
+    "--trace pid --json": ["--trace pid", "both are printed"],
+    "--workload phases:uniform:9@1s+": ["phases:uniform:9@1s+", "WORKLOAD@DURATION"],
+    "--disk-bandwidth 5MB/s": ["disk_bandwidth 5MB/s", "transport tcp", "file"],
+    "surplus": ["surplus", "one word too many"],
 }
 
 
@@ -86,6 +90,19 @@ def test_simulate_names_value_range_and_fix(
         (["read"], "PATH"),
         (["scenarios", "no-such-name"], "no-such-name"),
         (["reproduce", "--captures", "nowhere", "--without-notebooks"], "nowhere"),
+        (["reproduce", "--qemu", "/somewhere"], "needs --real"),
+        (["reproduce", "--real", "--without-notebooks"], "--without-notebooks"),
+        (["read", "a", "--json", "--trace", "pid"], "both are printed"),
+        (["lab", "run", "no-such-name"], "no-such-name"),
+        (["lab", "run", "postcopy-hot", "--boot", "3s"], "give --image too"),
+        (["lab", "status", "--qemu", "nowhere"], "nowhere"),
+        (["tap", "unix:a", "unix:a"], "connect to itself"),
+        (["receive", "127.0.0.1:4444"], "did you mean tcp:127.0.0.1:4444?"),
+        (["receive", "file:."], "is a folder"),
+        (["receive", "exec:true"], "ended without a byte"),
+        (["receive", "tcp:127.0.0.1:0", "--multifd-channels", "0"], "allowed 1..255"),
+        (["receive", "tcp:127.0.0.1:0", "--tls-authz", "CN=a"], "--tls-dir"),
+        (["send", "a", "tcp:127.0.0.1:1", "--tls-hostname", "a"], "--tls-dir"),
     ],
 )
 def test_wrong_words_are_named(

@@ -66,7 +66,7 @@ def test_what_is_missing_and_how_to_get_it_is_said_in_one_line() -> None:
 @pytest.mark.parametrize("text", ["no-such-file", "bin"])
 def test_a_given_path_without_qemu_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
-    with pytest.raises(LabError, match=str(tmp_path / text)):
+    with pytest.raises(InputError, match=str(tmp_path / text)):
         find_qemus([tmp_path / text])
 
 
@@ -78,7 +78,7 @@ def test_a_program_that_is_not_qemu_is_refused_when_given_and_else_left_out(
     other.write_text("#!/bin/sh\necho hello\n")
     other.chmod(0o755)
     assert find_qemus() == []
-    with pytest.raises(LabError, match="it says: hello"):
+    with pytest.raises(InputError, match="it says: hello"):
         find_qemus([other])
 
 

@@ -90,3 +90,12 @@ def test_json_that_is_none_is_one_line(saved: Path, capsys: pytest.CaptureFixtur
     assert main(["send", str(saved), "{tcp"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "{tcp" in line
+
+
+def test_a_guest_is_not_written_over_itself(
+    saved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = saved.read_bytes()
+    assert main(["send", str(saved), f"file:{saved}"]) == 2
+    assert "it is the same file" in capsys.readouterr().err
+    assert saved.read_bytes() == before

@@ -10,6 +10,7 @@ from typing import Any
 from migkit.channels import (
     Address,
     Channel,
+    FileAddress,
     TlsFiles,
     connect,
     parse_address,
@@ -158,6 +159,15 @@ class _Connecting:
             channel.close()
 
 
+def _check_apart(source: str | os.PathLike[str], address: Address) -> None:
+    """Refuse to write over the guest that is read."""
+    if isinstance(address, FileAddress) and os.path.exists(address.filename):
+        if os.path.samefile(source, address.filename):
+            raise InputError.of(
+                f"send {os.fspath(source)} to {address}", "it is the same file", "name another one"
+            )
+
+
 def _guest(
     source: str | os.PathLike[str] | ArenaGuest,
     asked: SendSettings,
@@ -169,7 +179,9 @@ def _guest(
     if isinstance(source, ArenaGuest):
         check_arena(asked.capabilities, workload, written=really)
         return guest_that_runs(source)
-    image = _without_file_layout(read_image(source))
+    saved = read_image(source)
+    _check_apart(source, asked.address)
+    image = _without_file_layout(saved)
     spec = parse_workload(workload) if isinstance(workload, str) else workload
     if really:
         return image, WritingGuest(spec, image)
