@@ -94,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, see the module's text.
     """
     words = sys.argv[1:] if argv is None else argv
+    _open_closed_streams()
     try:
         parser = build_parser()
         parsed = parser.parse_known_args(options.join_negative_values(words))
@@ -114,6 +115,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}", FAILED)
     return code
+
+
+def _open_closed_streams() -> None:
+    """Let output go nowhere where the caller closed a stream (``>&-``): Python has None then."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
 
 
 def _complain(message: object, code: int) -> int:

@@ -71,6 +71,7 @@ def draw(current: Migration, pinned: Migration | None = None) -> Figure:
             plot.rounds(pinned, ax=right)
             for ax in (left, right):
                 fade(ax)
+            right.autoscale()  # limits that fit A would hide a longer B
         staircase_of(current, ax=left)
         plot.rounds(current, ax=right)
         left.set_title("why it converges, or not")

@@ -163,10 +163,12 @@ def _postcopy(migration: Migration) -> str:
     """Say when the VM moved, what it waited for, and what save_complete moved."""
     switched = migration.events_of("postcopy_start")["t_ns"]
     calls = migration.ram_save_complete()
-    moved = int(calls.loc[calls["done"] == 0, "dirty"].iloc[-1]) * _PAGE_BYTES / _MIB
+    pages = int(calls.loc[calls["done"] == 0, "dirty"].iloc[-1])
+    moved = pages * _PAGE_BYTES / _MIB
+    amount = f"{moved:,.0f} MiB" if moved >= 1 else f"{pages} pages"
     last = (
-        f"the last {moved:,.0f} MiB went inside save_complete with the big lock held"
-        if moved
+        f"the last {amount} went inside save_complete with the big lock held"
+        if pages
         else "nothing was left for save_complete"
     )
     return (

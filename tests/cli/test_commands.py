@@ -300,3 +300,10 @@ def test_stream_show_reads_a_pipe_and_what_broke_off(
     assert (refused.returncode, refused.stdout) == (2, b"")
     assert main(["stream", "show", str(tmp_path / "none")]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_a_closed_stream_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # what Python has after `>&-`
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["scenarios"]) == 0
+    assert main(["scenarios", "no-such-name"]) == 2

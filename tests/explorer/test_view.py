@@ -113,6 +113,19 @@ def test_the_pinned_run_is_faint_behind_the_current_one() -> None:
         )
 
 
+def test_a_run_longer_than_the_pinned_one_is_seen_whole() -> None:
+    model = ExplorerModel()
+    model.change(**SMALL)
+    model.pin()
+    model.change(memory="64MiB", bandwidth_bytes_per_s=8 << 20)
+    right = draw(model.result, model.pinned_result).axes[1]
+    longest_s = model.result.summary["total-time"] / 1000
+    assert model.pinned_result is not None
+    assert longest_s > 2 * model.pinned_result.summary["total-time"] / 1000
+    assert right.get_xlim()[1] >= longest_s
+    assert right.get_ylim()[1] >= 64
+
+
 def test_fading_takes_the_labels_away(explorer: Explorer) -> None:
     left: Axes = draw(explorer.model.result).axes[0]
     assert left.texts
