@@ -23,7 +23,7 @@ def runs(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
-def wait_until(condition: object, seconds: float = 10) -> bool:
+def wait_until(condition: object, seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():  # type: ignore[operator]
@@ -35,7 +35,7 @@ def wait_until(condition: object, seconds: float = 10) -> bool:
 if LINUX:
 
     def test_it_and_what_it_started_end_when_told(tmp_path: Path) -> None:
-        script = "sleep 60 & echo $! > inner; echo said; wait"
+        script = "sleep 600 & echo $! > inner; echo said; wait"
         child = Child(["/bin/sh", "-c", f"cd {tmp_path}; {script}"], tmp_path / "errors")
         assert wait_until(lambda: (tmp_path / "inner").is_file() and child.said() == "said")
         inner = int((tmp_path / "inner").read_text())
@@ -48,8 +48,8 @@ if LINUX:
     def test_it_ends_when_we_are_killed(number: signal.Signals, tmp_path: Path) -> None:
         code = (
             "import sys, time; from pathlib import Path; from migkit.lab.process import Child\n"
-            f"child = Child(['/bin/sleep', '60'], Path({str(tmp_path / 'errors')!r}))\n"
-            "print(child.pid, flush=True); time.sleep(60)"
+            f"child = Child(['/bin/sleep', '600'], Path({str(tmp_path / 'errors')!r}))\n"
+            "print(child.pid, flush=True); time.sleep(600)"
         )
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
             assert parent.stdout is not None
@@ -57,5 +57,5 @@ if LINUX:
             # Before it is the program, it is still the one that sets how it ends.
             assert wait_until(lambda: b"sleep\0" in Path(f"/proc/{pid}/cmdline").read_bytes()[:12])
             os.kill(parent.pid, number)
-            parent.wait(10)
+            parent.wait(60)
         assert wait_until(lambda: not runs(pid))

@@ -52,7 +52,7 @@ class Source:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(5.0)
+            thread.join(60)
             assert not thread.is_alive()
 
 
@@ -60,7 +60,7 @@ def receive_channels(
     main: bytes, others: Sequence[bytes] = (), *, end: bool = False, **settings: object
 ) -> tuple[Reception, bytes]:
     """Receive what channels hold; also return the answers."""
-    settings = {"recover_s": 0, "wait_s": 10.0} | settings
+    settings = {"recover_s": 0, "wait_s": 60.0} | settings
     receiver = Receiver("tcp::0", **settings)  # type: ignore[arg-type]
     source = Source(receiver)
     for other in others:

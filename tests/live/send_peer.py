@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from migkit.live.sending.counted import Counted
 from migkit.stream import writer, writing_messages
 from migkit.stream.blocks import Block
 from migkit.stream.configuration import Configuration
 from migkit.stream.writing_pages import PageWriter
 
+LIMIT_S = 60.0
 SIZE = 4096
 SECTION = 1
 TIMER = writer.head_full(0, "timer", 0, 2) + bytes(range(24)) + writer.footer(0)
@@ -64,6 +67,28 @@ class Clock:
         self.now += round(seconds * 1e9)
 
 
+def holding(*requests: int, then: Callable[[], object] = lambda: None) -> Callable[..., None]:
+    """Make what holds a source in postcopy, however fast it or its destination is.
+
+    It waits behind a pass until so many requests have come, behind the next one for the next
+    number, and does something behind each that follows.
+    """
+    left = list(requests)
+
+    def hold(counted: Counted) -> None:
+        if not counted.postcopy_bytes:
+            return
+        if not left:
+            then()
+            return
+        count, end = left.pop(0), time.monotonic() + LIMIT_S
+        while counted.requests < count:
+            assert time.monotonic() < end, f"{counted.requests} requests came, not {count}"
+            time.sleep(0.001)
+
+    return hold
+
+
 class Peer:
     """Reads what a source sends, and answers by a script.
 
@@ -104,7 +129,8 @@ class Peer:
         """Wait for the end of all connections; return what came on the main one."""
         self._listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(LIMIT_S)
+            assert not thread.is_alive()
         self._listener.close()
         return bytes(self.data)
 

@@ -114,7 +114,7 @@ def test_a_stream_that_breaks_off_says_where() -> None:
 
 def test_a_stranger_does_not_disturb() -> None:
     said: list[str] = []
-    receiver = Receiver("tcp::0", recover_s=0, wait_s=10.0, warn=said.append)
+    receiver = Receiver("tcp::0", recover_s=0, wait_s=60.0, warn=said.append)
     source = Source(receiver)
     stranger = source.send(b"GET / HTTP/1.1\r\n\r\n")
     silent = source.send(b"")
@@ -134,7 +134,7 @@ def test_nobody_comes() -> None:
 
 
 def test_a_yank_ends_precopy() -> None:
-    receiver = Receiver("tcp::0", wait_s=10.0)
+    receiver = Receiver("tcp::0", wait_s=60.0)
     source = Source(receiver)
     channel = source.send(recorded.main("10.2-tcp")[:50_000])
     results: list[Reception] = []
@@ -143,7 +143,7 @@ def test_a_yank_ends_precopy() -> None:
     while receiver.progress.bytes < 50_000:
         time.sleep(0.01)
     receiver.yank()
-    running.join(10)
+    running.join(60)
     assert results[0].outcome == "failed"
     source.join()
     channel.close()

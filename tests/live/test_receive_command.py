@@ -88,18 +88,18 @@ def test_progress_is_told_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None
         told.append(where)
         seen.set()
 
-    receiver = Receiver("tcp::0", wait_s=10.0, recover_s=0, progress=progress)
+    receiver = Receiver("tcp::0", wait_s=60.0, recover_s=0, progress=progress)
     source = Source(receiver)
     whole = recorded.main("10.2-tcp")
     channel = source.send(whole[:600_000])
     running = threading.Thread(target=receiver.run, daemon=True)
     running.start()
-    assert seen.wait(5)
+    assert seen.wait(60)
     while not told[-1].pages:
         seen.clear()
-        assert seen.wait(5)
+        assert seen.wait(60)
     channel.write(whole[600_000:])
-    running.join(10)
+    running.join(60)
     source.join()
     assert told[-1].state in {"active", "completed"}
     assert told[-1].bytes >= 600_000

@@ -46,7 +46,7 @@ def rest_of(missing: np.ndarray, section: int) -> bytes:
 
 
 def until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not reached():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -63,7 +63,7 @@ def running(receiver: Receiver) -> tuple[threading.Thread, list[Reception]]:
 def test_a_source_resumes(breaks: int) -> None:
     pages = np.arange(0, 4000, 40)
     pattern = asked_for(np.linspace(0, 0.05, len(pages)), pages)
-    receiver = Receiver("tcp::0", wait_s=10.0, recover_s=10.0, faults=pattern)
+    receiver = Receiver("tcp::0", wait_s=60.0, recover_s=60.0, faults=pattern)
     thread, results = running(receiver)
     source = Source(receiver)
     source.send(recorded.main(NAME)[: cut_at()], end=True)
@@ -75,7 +75,7 @@ def test_a_source_resumes(breaks: int) -> None:
         whole = rest_of(missing, section)
         part = whole if number == breaks - 1 else whole[: len(whole) * 2 // 3]
         source.send(part, end=True)
-    thread.join(10)
+    thread.join(60)
     source.join()
     [found] = results
     assert (found.outcome, found.error, found.pauses) == ("completed", "", breaks)
@@ -94,7 +94,7 @@ def test_a_source_resumes(breaks: int) -> None:
 
 
 def test_bits_that_are_not_there_are_what_is_missing() -> None:
-    receiver = Receiver("tcp::0", wait_s=10.0, recover_s=10.0)
+    receiver = Receiver("tcp::0", wait_s=60.0, recover_s=60.0)
     _, results = running(receiver)
     source = Source(receiver)
     source.send(recorded.main(NAME)[: cut_at()], end=True)
@@ -111,7 +111,7 @@ def test_bits_that_are_not_there_are_what_is_missing() -> None:
 
 
 def test_a_pause_ends_where_nobody_resumes() -> None:
-    receiver = Receiver("tcp::0", wait_s=10.0, recover_s=0.2)
+    receiver = Receiver("tcp::0", wait_s=60.0, recover_s=0.2)
     source = Source(receiver)
     source.send(recorded.main(NAME)[: cut_at()], end=True)
     found = receiver.run()

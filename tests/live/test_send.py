@@ -11,7 +11,7 @@ from live.send_peer import PRECOPY_END, SIZE, TIMER, Clock, Peer, contents, save
 from migkit.errors import ChannelError, InputError, StreamError
 from migkit.frame_rows import frame_rows
 from migkit.live import send
-from migkit.live.sending import limiter, ram
+from migkit.live.sending import guest_writes, limiter, ram
 from migkit.live.sending.guest_image import image_of, read_image
 from migkit.schema import STATES
 from migkit.stream import read_stream, writer
@@ -109,8 +109,13 @@ def test_states_and_frames_are_those_of_a_migration(tmp_path: Path, saved: Path)
     assert sent.rounds["reason"].tolist()[-1] == "final"
 
 
-def test_the_same_seed_dirties_the_same_pages(tmp_path: Path, saved: Path) -> None:
+def test_the_same_seed_dirties_the_same_pages(
+    tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Compare the distinct pages that a short burst sends twice; the burst ends by itself."""
+    clock = Clock()
+    for module in (limiter, ram, guest_writes):
+        monkeypatch.setattr(module, "time", clock)
     again = []
     for number in range(2):
         peer = Peer(tmp_path / f"s{number}", PRECOPY_END)

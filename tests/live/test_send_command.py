@@ -41,7 +41,7 @@ def test_requests_are_counted(
 ) -> None:
     peer = Peer(tmp_path / "s", POSTCOPY_END, Answers((1199,)))
     words = ["send", str(saved), peer.uri, "--postcopy-at", "50ms", "--bandwidth", "10MiB/s"]
-    assert main([*words, "--parameter", "max-postcopy-bandwidth=10MiB", "--json"]) == 0
+    assert main([*words, "--parameter", "max-postcopy-bandwidth=4MiB", "--json"]) == 0
     peer.join()
     told = json.loads(capsys.readouterr().out)
     assert told["requests"] == {"asked": 1, "served": 1, "pages": 1}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from live.send_peer import SIZE, contents, save_guest
+from live.send_peer import SIZE, contents, holding, save_guest
 from migkit.errors import StorageError
 from migkit.live import Receiver, Reception, Sent, send
 from migkit.live.sending.guest_image import read_image
@@ -25,12 +25,12 @@ def saved(tmp_path: Path) -> Path:
 def moved(
     source: Path, folder: Path, faults: str | None = None, **values: object
 ) -> tuple[Sent, Reception]:
-    receiver = Receiver(f"unix:{folder / 'r'}", faults=faults, seed=3, wait_s=10)
+    receiver = Receiver(f"unix:{folder / 'r'}", faults=faults, seed=3, wait_s=60.0)
     came: list[Reception] = []
     thread = threading.Thread(target=lambda: came.append(receiver.run()))
     thread.start()
     sent = send(source, str(receiver.address), **values)  # type: ignore[arg-type]
-    thread.join(20)
+    thread.join(60)
     return sent, came[0]
 
 
@@ -57,6 +57,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_requests_of_ours_are_served_by_ours(tmp_path: Path, saved: Path, preempt: bool) -> None:
     on = ("postcopy-ram", "postcopy-preempt") if preempt else None
     values = {"capabilities": on, "postcopy_at_s": 0.05, "parameters": SLOW}
+    values["progress"] = holding(6)
     sent, came = moved(saved, tmp_path, "uniform:400", **values)
     assert (sent.outcome, came.outcome, came.missing_pages) == ("completed", "completed", 0)
     assert came.requests_sent == sent.summary["ram"]["postcopy-requests"] > 5
@@ -90,11 +91,11 @@ def test_newer_machine_types_wait_for_no_acknowledgement(
 ) -> None:
     old, new = b"\x00\x00\x00\x04none", len(machine).to_bytes(4, "big") + machine.encode()
     saved.write_bytes(saved.read_bytes().replace(old, new, 1))
-    receiver = Receiver(f"unix:{tmp_path / 'r'}", wait_s=10, switchover_ack=True)
+    receiver = Receiver(f"unix:{tmp_path / 'r'}", wait_s=60.0, switchover_ack=True)
     thread = threading.Thread(target=receiver.run)
     thread.start()
     sent = send(saved, str(receiver.address), capabilities=("return-path", "switchover-ack"))
-    thread.join(20)
+    thread.join(60)
     assert (sent.outcome, sent.error) == ("completed", "")
     acknowledged = (sent.events["event"] == "source_return_path_thread_switchover_acked").any()
     assert acknowledged == waits

@@ -53,7 +53,7 @@ def told(data: bytes) -> Replies:
         there.sendall(data)
         there.shutdown(socket.SHUT_WR)
         with contextlib.suppress(MigkitError):
-            replies.await_end(5.0)
+            replies.await_end(60.0)
     return replies
 
 

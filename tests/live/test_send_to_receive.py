@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from live.send_peer import contents, save_guest
+from live.send_peer import contents, holding, save_guest
 from migkit.live import Receiver, Reception, send
 
 MEMORY = {"pc.ram": contents(3000, 500), "rom": contents(30, 2, seed=6)}
@@ -15,12 +15,12 @@ MEMORY = {"pc.ram": contents(3000, 500), "rom": contents(30, 2, seed=6)}
 
 def migrate(tmp_path: Path, received: dict[str, Any], **sent: Any) -> tuple[Any, Reception]:
     saved = save_guest(tmp_path / "guest.mig", MEMORY)
-    receiver = Receiver(f"unix:{tmp_path}/incoming", wait_s=10.0, recover_s=0, **received)
+    receiver = Receiver(f"unix:{tmp_path}/incoming", wait_s=60.0, recover_s=0, **received)
     results: list[Reception] = []
     running = threading.Thread(target=lambda: results.append(receiver.run()), daemon=True)
     running.start()
     told = send(saved, str(receiver.address), **sent)
-    running.join(20)
+    running.join(60)
     [found] = results
     assert (told.outcome, found.outcome) == ("completed", "completed"), (told.error, found.error)
     for name, memory in MEMORY.items():
@@ -55,6 +55,7 @@ def test_postcopy(tmp_path: Path, more: list[str]) -> None:
         capabilities=["return-path", "postcopy-ram", *more],
         parameters={"max-bandwidth": 8 << 20, "max-postcopy-bandwidth": 16 << 20},
         postcopy_at_s=0.2,
+        progress=holding(1),
     )
     assert found.requests_sent == told.report()["requests"]["asked"] > 0
     assert found.to_dict()["request_latency_us"]["p50"] > 0

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from live.send_peer import holding
 from migkit.channels import TlsFiles
 from migkit.lab import Qemu
 from migkit.live import Receiver, Sent, send
-from migkit.live.sending.counted import Counted
 from real.machine import LIMIT_S, Machine, until
 from real.send_destination import save_guest, waiting
 
@@ -42,26 +41,6 @@ def runs_on(there: Machine, saved: Saved) -> None:
     there.until(lambda: there.running_state() == "running", "running guest")
     there.goes_on(3)
     assert min(there.beats()) >= saved[1]  # it did not start anew
-
-
-def holding(*requests: int, then: Callable[[], object] = lambda: None) -> Callable[..., None]:
-    """Make what holds the source in postcopy, however fast it or the guest is.
-
-    It waits behind a pass until so many requests have come, behind the next one for the next
-    number, and does something behind each that follows.
-    """
-    left = list(requests)
-
-    def hold(counted: Counted) -> None:
-        if not counted.postcopy_bytes:
-            return
-        if left:
-            count = left.pop(0)
-            until(lambda: counted.requests >= count, f"{count} requests")
-        else:
-            then()
-
-    return hold
 
 
 def uri_of(folder: Path) -> str:

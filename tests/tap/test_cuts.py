@@ -8,7 +8,7 @@ from migkit.errors import InputError
 from migkit.tap import Cut, Tap, parse_cut
 from stream import recorded
 from stream.composed import HEADER, PAGE, command, end, normal, part, start, zero
-from tap.wire import Destination, connected, received, send, until
+from tap.wire import LIMIT_S, Destination, connected, received, send, until
 
 RAM = HEADER + start({"ram": 600 * PAGE})
 PACKAGE = command(5)
@@ -24,7 +24,7 @@ def passed(data: bytes, *, cut: str, latency: str | None = None) -> tuple[bytes,
         source = connected(tap.address)
         send(source, data)
         received(source)
-        assert tap.wait(20, linger_s=0.05)
+        assert tap.wait(LIMIT_S, linger_s=0.05)
         destination.join()
     return bytes(destination.received[0]), tap
 
@@ -79,10 +79,10 @@ def test_a_cut_after_a_time_comes_after_that_time() -> None:
         Tap("tcp:127.0.0.1:0", destination.address, cut="time:200ms") as tap,
     ):
         source = connected(tap.address)
-        source.sendall(stream)
         begin = time.monotonic()
+        source.sendall(stream)
         assert received(source) == b""
-        assert 0.15 <= time.monotonic() - begin < 10
+        assert time.monotonic() - begin >= 0.2
         destination.join()
     assert bytes(destination.received[0]) == stream
     assert tap.result().outcome == "cut"
@@ -98,11 +98,11 @@ def test_after_a_cut_a_recovery_passes_and_goes_on() -> None:
         source = connected(tap.address)
         send(source, first + part(normal(9)))
         received(source)
-        assert tap.wait_for_cut(20)
+        assert tap.wait_for_cut(LIMIT_S)
         again = connected(tap.address)
         send(again, second)
         assert received(again) == b""
-        assert tap.wait(20)
+        assert tap.wait(LIMIT_S)
         destination.join()
     assert bytes(destination.received[1]) == second
     result = tap.result()
@@ -123,7 +123,7 @@ def test_after_a_cut_connections_are_refused_where_asked() -> None:
         source = connected(address)
         send(source, RAM + part(normal(1, "ram")))
         received(source)
-        assert tap.wait(20)
+        assert tap.wait(LIMIT_S)
         with pytest.raises(ConnectionError):
             connected(address)
 

@@ -7,7 +7,7 @@ import pytest
 from migkit.errors import InputError
 from migkit.tap import Tap
 from stream.composed import HEADER, PAGE, end, normal, part, start
-from tap.wire import Destination, connected, received, send, until
+from tap.wire import LIMIT_S, Destination, connected, received, send, until
 
 STREAM = HEADER + start({"ram": 600 * PAGE})
 STREAM += part(normal(0, "ram") + b"".join(map(normal, range(1, 250)))) + end(b"") + b"\0"
@@ -43,7 +43,7 @@ def test_latency_holds_each_way_and_keeps_the_order() -> None:
         assert until(lambda: len(destination.received) == 1 and len(destination.received[0]) > 0)
         assert time.monotonic() - begin >= 0.14
         assert received(source) == b"pong" * 1000
-        assert tap.wait(20)
+        assert tap.wait(LIMIT_S)
         destination.join()
     assert bytes(destination.received[0]) == STREAM
     assert tap.result().outcome == "complete"
