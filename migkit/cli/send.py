@@ -85,7 +85,7 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
     options.add_by_name(
         group,
         "return-path (on unless said), postcopy-preempt, multifd, switchover-ack, auto-converge, "
-        "dirty-limit; may be repeated",
+        "dirty-limit, xbzrle; may be repeated",
     )
 
 
@@ -180,6 +180,10 @@ def _told(sent: Sent) -> str:
         *(f"{name:<18} {value}" for name, value in told["qemu_counts"].items()),
         f"{'save_complete':<18} {told['pages_in_complete']} pages",
     ]
+    cache = told["xbzrle_cache"]
+    if cache:
+        found = {name: cache[name] for name in ("pages", "bytes", "cache-miss", "overflow")}
+        lines.append(f"{'xbzrle':<18} {', '.join(f'{n} {value}' for n, value in found.items())}")
     if told["cpu_throttle_percentage"]:
         steps = (f"{now} % at {t} ms" for t, now in told["cpu_throttle_percentage"])
         lines.append(f"{'cpu throttle':<18} {', '.join(steps)}")

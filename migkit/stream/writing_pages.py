@@ -105,6 +105,25 @@ class PageWriter:
         heads[_WORD_BYTES : _WORD_BYTES + len(name)] = np.frombuffer(name, np.uint8)
         return memoryview(heads.data), ends
 
+    def page(self, block: str, page: int, data: bytes) -> bytes:
+        """Write the record of one page, its contents copied.
+
+        Parameters
+        ----------
+        block : str
+            Name of the RAM block.
+        page : int
+            Within the block.
+        data : bytes
+            What it holds; nothing for a zero page.
+
+        Returns
+        -------
+        bytes
+            The record.
+        """
+        return self._head(block, page, _PAGE if data else _ZERO) + (data or b"\0")
+
     def difference(self, block: str, page: int, encoded: bytes) -> bytes:
         """Write an xbzrle record.
 
@@ -122,7 +141,11 @@ class PageWriter:
         bytes
             The record.
         """
+        head = self._head(block, page, _XBZRLE)
+        return head + struct.pack(">BH", 1, len(encoded)) + encoded
+
+    def _head(self, block: str, page: int, kind: int) -> bytes:
         name = b"" if block == self.block else counted(block)
         self.block = block
-        word = page * self.page_size | _XBZRLE | (0 if name else _CONTINUE)
-        return struct.pack(">Q", word) + name + struct.pack(">BH", 1, len(encoded)) + encoded
+        word = page * self.page_size | kind | (0 if name else _CONTINUE)
+        return struct.pack(">Q", word) + name

@@ -183,7 +183,7 @@ def test_silence_is_not_waited_for_forever(tmp_path: Path, saved: Path) -> None:
     ("values", "wrong"),
     [
         ({"rule": "never"}, "rule 'never'"),
-        ({"capabilities": ("xbzrle",)}, "send with xbzrle"),
+        ({"capabilities": ("x-colo",)}, "send with x-colo"),
         ({"capabilities": ("postcopy-preempt",)}, "it needs postcopy-ram"),
         ({"parameters": {"max-bandwidht": 1}}, "did you mean max-bandwidth"),
         ({"workload": "uniform"}, "no rate"),

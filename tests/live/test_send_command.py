@@ -71,7 +71,7 @@ def test_a_failed_migration_is_no_success(
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
-        (["--capability", "xbzrle"], "send with xbzrle"),
+        (["--capability", "x-colo"], "send with x-colo"),
         (["--parameter", "multifd-compression=qpl", "--capability", "multifd"], "qpl"),
         (["--postcopy-at", "soon"], "postcopy-at"),
         (["--rule", "never"], "rule"),

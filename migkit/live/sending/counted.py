@@ -20,8 +20,8 @@ class Counted:
     package_bytes : int
         The package that opens postcopy, as it was put together: QEMU counts it here and when
         it is written.
-    normal_pages, zero_pages : int
-        Pages sent with their contents, and as zero.
+    normal_pages, zero_pages, xbzrle_pages : int
+        Pages sent with their contents, and as zero; found in the cache of xbzrle.
     precopy_bytes, downtime_bytes, postcopy_bytes : int
         Page records while the guest ran here, stood still, and ran there.
     syncs, requests : int
@@ -42,6 +42,7 @@ class Counted:
     package_bytes: int = 0
     normal_pages: int = 0
     zero_pages: int = 0
+    xbzrle_pages: int = 0
     precopy_bytes: int = 0
     downtime_bytes: int = 0
     postcopy_bytes: int = 0
@@ -65,5 +66,5 @@ class Counted:
 
     @property
     def sent_pages(self) -> int:
-        """Pages sent in whatever form."""
-        return self.normal_pages + self.zero_pages
+        """Pages sent, and those that xbzrle found: QEMU's ram_get_total_transferred_pages."""
+        return self.normal_pages + self.zero_pages + self.xbzrle_pages

@@ -115,6 +115,7 @@ class WritingGuest(GuestWrites):
         super().__init__(workload, pages)
         words = image.memory.view(np.uint64).reshape(-1, image.page_size // 8)
         self._words, self._zero = words[:pages], image.zero
+        self._turn = 0
         self._log: list[npt.NDArray[np.int64]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -137,22 +138,22 @@ class WritingGuest(GuestWrites):
             self._thread.join()
 
     def take_log(self) -> npt.NDArray[np.int64]:
-        """Return the pages written since the last time, and forget them."""
+        """Do the writes that are due; return the pages written since the last time."""
+        self._write()
         with self._lock:
             log, self._log = self._log, []
         self.vcpu.read_ring()
         return np.concatenate([np.empty(0, np.int64), *log])
 
     def _run(self) -> None:
-        turn = 0
         while not self._over.wait(_TURN_S):
-            turn += 1
-            self._write(turn)
-        self._write(turn + 1)
+            self._write()
+        self._write()
 
-    def _write(self, turn: int) -> None:
-        pages = self._written()
-        self._words[pages, 0] = turn
-        self._zero[pages] = False
+    def _write(self) -> None:
         with self._lock:
+            self._turn += 1
+            pages = self._written()
+            self._words[pages, 0] = self._turn
+            self._zero[pages] = False
             self._log.append(pages)

@@ -17,6 +17,9 @@ from .trail import Trail
 
 __all__ = ["MainFile"]
 
+BUFFER_BYTES = 32768
+"""The buffer of QEMU's file (migration/qemu-file.c, IO_BUF_SIZE)."""
+
 
 class MainFile:
     """Writes to the main channel.
@@ -39,15 +42,34 @@ class MainFile:
         self._counted = counted
         self._trail = trail
         self._waiting: list[bytes | memoryview] = []
+        self._waiting_bytes = 0
 
     def put(self, *parts: bytes | memoryview) -> None:
         """Let bytes wait for the next flush."""
-        self._waiting += parts
+        self.put_all(parts)
 
     def put_all(self, parts: Sequence[bytes | memoryview]) -> int:
         """Let many parts wait; return how many bytes they have."""
         self._waiting += parts
-        return sum(map(len, parts))
+        count = sum(map(len, parts))
+        self._waiting_bytes += count
+        return count
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what waits fills the buffer of QEMU's file, if all of it is copied there."""
+        return self._waiting_bytes >= BUFFER_BYTES
+
+    def flush_full(self) -> None:
+        """Write what fills whole buffers; QEMU's file is full in the middle of a record, too."""
+        rest = self._waiting_bytes % BUFFER_BYTES
+        if rest == self._waiting_bytes:
+            return
+        data = b"".join(self._waiting)
+        whole = len(data) - rest
+        self._waiting, self._waiting_bytes = [data[:whole]], whole
+        self.flush()
+        self.put(data[whole:])
 
     def flush(self) -> None:
         """Write what waits.
@@ -58,6 +80,7 @@ class MainFile:
             If the destination does not take it.
         """
         waiting, self._waiting = self._waiting, []
+        self._waiting_bytes = 0
         if waiting:
             self.channel.writev(waiting)
             self._counted.file_bytes += sum(map(len, waiting))
@@ -82,5 +105,5 @@ class MainFile:
     def turn_to(self, channel: Channel) -> None:
         """Go on with another channel: so it is after a recovery. What waits is lost."""
         self.channel = channel
-        self._waiting = []
+        self._waiting, self._waiting_bytes = [], 0
         self.pages.forget_block()

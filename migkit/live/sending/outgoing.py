@@ -22,6 +22,7 @@ from .guest_writes import GuestWrites
 from .limiter import Limiter
 from .main_file import MainFile
 from .multifd import Multifd
+from .page_cache import PageCache
 from .replies import Replies
 from .sync_period import SyncPeriod
 from .trail import Trail
@@ -52,8 +53,8 @@ class Outgoing:
         Where bytes go, what is counted and told, the windows, what dirties, what is owed.
     replies : Replies or None
         The return path, where there is one.
-    multifd : Multifd or None
-        With that capability.
+    multifd, xbzrle : Multifd or None, PageCache or None
+        With these capabilities.
     timeout_s : float
         For how long an answer is waited for.
     throttled : list of (int, int)
@@ -76,6 +77,7 @@ class Outgoing:
     dirty: DirtyPages
     replies: Replies | None
     multifd: Multifd | None
+    xbzrle: PageCache | None
     timeout_s: float
     start_postcopy: Callable[[], bool]
     progress: Callable[[Counted], object] | None = None
@@ -123,16 +125,18 @@ class Outgoing:
 
     def count_pages(self, zero: np.ndarray, sent_bytes: int) -> None:
         """Count page records, by the phase in which they go out."""
-        with self._counting:
-            counted = self.counted
-            zeros = int(zero.sum())
-            counted.zero_pages += zeros
-            counted.normal_pages += len(zero) - zeros
-            self._count_bytes(sent_bytes)
+        zeros = int(zero.sum())
+        self.count(len(zero) - zeros, zeros, sent_bytes)
 
     def count_bytes(self, sent_bytes: int) -> None:
         """Count bytes of RAM that are no pages."""
+        self.count(0, 0, sent_bytes)
+
+    def count(self, normal_pages: int, zero_pages: int, sent_bytes: int) -> None:
+        """Count pages and bytes, by the phase in which they go out."""
         with self._counting:
+            self.counted.normal_pages += normal_pages
+            self.counted.zero_pages += zero_pages
             self._count_bytes(sent_bytes)
 
     def _count_bytes(self, sent_bytes: int) -> None:

@@ -16,11 +16,20 @@ import numpy.typing as npt
 from migkit._engine import decisions
 from migkit.stream import writer
 
+from .differences import active, send_differences
 from .outgoing import Outgoing
 from .replies import Request
 from .sync import sync
 
-__all__ = ["complete", "discard", "iterate", "multifd_sync", "serve_urgent", "setup"]
+__all__ = [
+    "complete",
+    "discard",
+    "end_of_sweep",
+    "iterate",
+    "multifd_sync",
+    "serve_urgent",
+    "setup",
+]
 
 _RAM = ("ram", 0, 4)
 _FLUSH_PAGES = 32
@@ -53,6 +62,13 @@ def multifd_sync(m: Outgoing) -> None:
         m.file.flush()
 
 
+def end_of_sweep(m: Outgoing) -> None:
+    """Empty the multifd channels; from now on xbzrle has something to compare with."""
+    multifd_sync(m)
+    if m.xbzrle is not None:
+        m.xbzrle.started = True
+
+
 def iterate(m: Outgoing) -> None:
     """Send pages until the budget is used up, 50 ms are over or none is dirty."""
     section = m.image.ram_section
@@ -62,9 +78,12 @@ def iterate(m: Outgoing) -> None:
     began, done = time.monotonic_ns(), 0
     while not m.limiter.exceeded() or _has_requests(m):
         m.check()
-        if not _send_some(m):
+        sent = _send_some(m)
+        if not sent:
             done = 1
             break
+        if m.xbzrle is not None:
+            m.xbzrle.target_pages += sent
         if decisions.pass_time_over(time.monotonic_ns() - began):
             break
     m.file.put(writer.EOS)
@@ -82,10 +101,11 @@ def complete(m: Outgoing) -> None:
     m.trail.add("ram_save_complete", dirty=m.dirty.count, done=0)
     if not m.in_postcopy:
         sync(m, last=True)
-    before = m.counted.sent_pages
-    while _send_some(m):
+    if m.xbzrle is not None:
+        m.xbzrle.last_stage = True
+    while sent := _send_some(m):
+        m.counted.pages_in_complete += sent
         m.check()
-    m.counted.pages_in_complete = m.counted.sent_pages - before
     m.file.put(writer.EOS)
     m.trail.add("ram_save_complete", dirty=m.dirty.count, done=1)
     m.file.flush()
@@ -128,8 +148,8 @@ def _has_requests(m: Outgoing) -> bool:
     return m.replies is not None and bool(m.replies.waiting)
 
 
-def _send_some(m: Outgoing) -> bool:
-    """Send what was asked for, or else the next pages; tell whether there were any."""
+def _send_some(m: Outgoing) -> int:
+    """Send what was asked for, or else the next pages; return how many there were."""
     while m.replies is not None and m.replies.waiting:
         request = m.replies.waiting.popleft()
         pages = _requested(m, request, move=True)
@@ -137,14 +157,16 @@ def _send_some(m: Outgoing) -> bool:
             _put(m, pages)
             m.file.flush()
             request.served_ns = m.trail.now_ns()
-            return True
+            return len(pages)
+    if active(m):
+        return send_differences(m)
     few = m.limiter.limited or m.in_postcopy
     most = _FLUSH_PAGES if few else _MOST_AT_ONCE
     pages = m.dirty.take(_BUFFER_RECORDS, _first_normal(m.image.zero, most))
     if len(pages):
         _put(m, pages)
         m.file.flush()
-    return bool(len(pages))
+    return len(pages)
 
 
 def _first_normal(

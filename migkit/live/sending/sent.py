@@ -93,9 +93,9 @@ class Sent(Migration):
         dict
             ``outcome``, ``error``, ``qemu_counts`` by QEMU's definitions, ``pages_in_complete``,
             ``rounds`` (syncs of the dirty bitmap), ``total_time_ms``, ``downtime_ms``,
-            ``bytes_per_s``, ``cpu_throttle_percentage`` (pairs of milliseconds and percentage),
-            ``requests`` (asked, served, pages) and ``service_latency_us`` (None where nothing
-            was served).
+            ``bytes_per_s``, ``xbzrle_cache`` (QEMU's; None without xbzrle),
+            ``cpu_throttle_percentage`` (pairs of milliseconds and percentage), ``requests``
+            (asked, served, pages) and ``service_latency_us`` (None where nothing was served).
         """
         counters, frame = self.counters, self.requests
         served = frame["service_us"].dropna()
@@ -115,6 +115,7 @@ class Sent(Migration):
             "bytes_per_s": round(1000 * counters["transferred_bytes"] / total_ms)
             if total_ms
             else None,
+            "xbzrle_cache": self.summary.get("xbzrle-cache"),
             "cpu_throttle_percentage": [[t // 1_000_000, now] for t, now in self.throttled],
             "requests": {
                 "asked": len(frame),
@@ -175,6 +176,23 @@ def _counters(m: Outgoing) -> dict[str, Any]:
         "postcopy_bytes": counted.postcopy_bytes,
         "cpu_throttle_percentage": 0 if over else m.guest.vcpu.percentage,
         **_limit_counters(m),
+        **_cache_counters(m),
+    }
+
+
+def _cache_counters(m: Outgoing) -> dict[str, Any]:
+    """Return what is told with xbzrle."""
+    cache = m.xbzrle
+    if cache is None:
+        return {}
+    return {
+        "xbzrle_cache_size_bytes": cache.size_bytes,
+        "xbzrle_bytes": cache.encoded_bytes,
+        "xbzrle_pages": cache.pages,
+        "xbzrle_cache_miss": cache.misses,
+        "xbzrle_cache_miss_rate": cache.miss_rate,
+        "xbzrle_encoding_rate": cache.encoding_rate,
+        "xbzrle_overflow": cache.overflows,
     }
 
 

@@ -24,6 +24,7 @@ SENDABLE: tuple[str, ...] = (
     "postcopy-ram",
     "return-path",
     "switchover-ack",
+    "xbzrle",
 )
 """The capabilities of QEMU that a source here has."""
 

@@ -30,7 +30,8 @@ from .loop import run
 from .main_file import MainFile
 from .multifd import Multifd
 from .outgoing import Outgoing
-from .ram import multifd_sync, serve_urgent
+from .page_cache import PageCache
+from .ram import end_of_sweep, serve_urgent
 from .replies import Replies
 from .running_guest import check_arena, guest_that_runs
 from .sent import Sent, sent_of
@@ -236,13 +237,18 @@ def _connected(
         dirty=DirtyPages(image.blocks, image.pages),
         replies=replies,
         multifd=multifd,
+        xbzrle=_page_cache(image, parameters) if "xbzrle" in capabilities else None,
         timeout_s=timeout_s,
         start_postcopy=lambda: False,
     )
-    m.dirty.at_end = lambda: multifd_sync(m)
+    m.dirty.at_end = lambda: end_of_sweep(m)
     if replies is not None and "postcopy-preempt" in capabilities:
         replies.urgent = lambda request: serve_urgent(m, request)
     return m
+
+
+def _page_cache(image: GuestImage, parameters: MigrationParameters) -> PageCache:
+    return PageCache(image.blocks, image.page_size, parameters.xbzrle_cache_size_bytes)
 
 
 def _let_go(m: Outgoing) -> None:

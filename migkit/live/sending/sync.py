@@ -66,6 +66,8 @@ def _close_period(m: Outgoing, end_ms: int) -> None:
         _slow_down(m, throttling.throttle_threshold_bytes(sent, trigger), dirty)
     spent = end_ms - period.start_ms
     counted.dirty_pages_rate = decisions.dirty_pages_rate(period.pages, spent)
+    if m.xbzrle is not None:
+        m.xbzrle.update_rates()
     period.start_ms, period.pages = end_ms, 0
     period.start_bytes = counted.transferred
 
