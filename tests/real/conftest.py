@@ -4,11 +4,13 @@ Where ``MIGKIT_REQUIRE_LAB=1`` is set, as on the machines that install them, the
 """
 
 import os
+from pathlib import Path
 
 import pytest
 
 from migkit.errors import LabError
 from migkit.lab import Qemu, choose_qemu
+from real.send_destination import machine_of, save_guest
 
 
 def _qemu(rule: str) -> Qemu:
@@ -30,3 +32,15 @@ def qemu_before() -> Qemu:
 def qemu_after() -> Qemu:
     """A QEMU from 10.1 on."""
     return _qemu("after")
+
+
+@pytest.fixture(scope="session")
+def saved_before(qemu_before: Qemu, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A guest that `qemu_before` saved, and its last heartbeat."""
+    return save_guest(qemu_before, machine_of(qemu_before), tmp_path_factory.mktemp("old") / "g")
+
+
+@pytest.fixture(scope="session")
+def saved_after(qemu_after: Qemu, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A guest that `qemu_after` saved, and its last heartbeat."""
+    return save_guest(qemu_after, machine_of(qemu_after), tmp_path_factory.mktemp("new") / "g")

@@ -13,9 +13,25 @@ from migkit.live import Receiver
 from migkit.scenario import Scenario
 from real.machine import Machine
 
-__all__ = ["MEMORY_MIB", "Machine", "save_guest", "waiting"]
+__all__ = ["MEMORY_MIB", "Machine", "machine_of", "runs_on", "save_guest", "waiting"]
 
 MEMORY_MIB = 32
+GUEST_ENDS_AT_PAGE = 1024 + 6400
+"""The workload of the saved guest reaches no further; behind it nobody looks at its memory."""
+
+
+def machine_of(qemu: Qemu) -> str:
+    """Return the machine type of this version."""
+    major, minor = qemu.version[:2]
+    return f"pc-i440fx-{major}.{minor}"
+
+
+def runs_on(there: Machine, saved: tuple[Path, int]) -> None:
+    """Demand that the guest's heartbeat goes on from where it was saved."""
+    there.reached("completed")
+    there.until(lambda: there.running_state() == "running", "running guest")
+    there.goes_on(3)
+    assert min(there.beats()) >= saved[1]  # it did not start anew
 
 
 @contextmanager
@@ -36,10 +52,14 @@ def waiting(
     uri: str,
     *capabilities: str,
     tls: Path | None = None,
+    stopped: bool = False,
     **parameters: object,
 ) -> Iterator[Machine]:
-    """Start a destination that listens; it is gone afterwards."""
-    words = ["-incoming", "defer"]
+    """Start a destination that listens; it is gone afterwards.
+
+    Its guest runs as soon as it is there, or waits for ``cont`` where it is to be `stopped`.
+    """
+    words = ["-incoming", "defer", *(["-S"] if stopped else [])]
     if tls is not None:
         words += ["-object", f"tls-creds-x509,id=tls0,endpoint=server,dir={tls},verify-peer=on"]
         parameters["tls_creds"] = "tls0"

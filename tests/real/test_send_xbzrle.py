@@ -1,0 +1,63 @@
+"""Differences that migkit sends: a real QEMU has the same memory afterwards, and runs on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from migkit.lab import Qemu
+from migkit.live import send
+from migkit.live.sending.counted import Counted
+from migkit.workloads.recorded import Callback
+from real.send_destination import GUEST_ENDS_AT_PAGE, MEMORY_MIB, machine_of, runs_on, waiting
+
+HOT = 300
+VALUES = {"max-bandwidth": 64 << 20, "avail-switchover-bandwidth": 1_000_000, "downtime-limit": 1}
+"""The first sweep takes more than a window; from then on less than a page may be left."""
+ROM_STARTS, ROM_ENDS = 0xA0000, 0x100000
+
+
+@pytest.mark.parametrize("rule", ["before", "after"])
+def test_qemu_decodes_what_changed(
+    rule: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """A thread writes where the guest does not look; the guest goes on when that was compared."""
+    qemu: Qemu = request.getfixturevalue(f"qemu_{rule}")
+    saved: tuple[Path, int] = request.getfixturevalue(f"saved_{rule}")
+    uri, found = f"unix:{tmp_path / 's'}", [0]
+
+    def hot(from_ns: int, to_ns: int) -> list[int]:
+        return list(range(HOT)) if found[0] < 3 * HOT else []
+
+    def watch(counted: Counted) -> None:
+        found[0] = counted.xbzrle_pages
+        time.sleep(0.003)  # the guest's clock ticks each ms: it writes again before the next sync
+
+    with waiting(qemu, machine_of(qemu), tmp_path / "d", uri, "xbzrle", stopped=True) as there:
+        sent = send(
+            saved[0],
+            uri,
+            rule=rule,
+            workload=Callback(function=hot, base_page=GUEST_ENDS_AT_PAGE, pages=HOT),
+            write_memory=True,
+            capabilities=("return-path", "xbzrle"),
+            parameters=VALUES,
+            progress=watch,
+        )
+        assert (sent.outcome, sent.error) == ("completed", "")
+        there.reached("completed")
+        dump = tmp_path / "memory"
+        there.tell("pmemsave", val=0, size=MEMORY_MIB << 20, filename=str(dump))
+        assert sent.memory is not None
+        here, arrived = sent.memory, np.fromfile(dump, np.uint8)
+        assert np.array_equal(arrived[:ROM_STARTS], here[:ROM_STARTS])
+        assert np.array_equal(arrived[ROM_ENDS:], here[ROM_ENDS : MEMORY_MIB << 20])
+        there.tell("cont")
+        runs_on(there, saved)
+    cache = sent.summary["xbzrle-cache"]
+    assert cache["pages"] >= 3 * HOT
+    assert cache["cache-miss"] >= HOT
+    assert 0 < cache["bytes"] < 64 * cache["pages"]
