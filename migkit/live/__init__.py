@@ -6,6 +6,15 @@ from .guest import ArenaGuest
 from .receiving import Receiver, receive
 from .reception import Reception
 from .saved import read_saved
-from .sending import Sent, send
+from .sending import Sender, Sent, send
 
-__all__ = ["ArenaGuest", "Receiver", "Reception", "Sent", "read_saved", "receive", "send"]
+__all__ = [
+    "ArenaGuest",
+    "Receiver",
+    "Reception",
+    "Sender",
+    "Sent",
+    "read_saved",
+    "receive",
+    "send",
+]

@@ -15,8 +15,10 @@ from migkit.schema import DECISIONS, STATES
 from migkit.stream import writer
 
 from . import ram
+from .limiter import now_ms
 from .outgoing import RUNNING_STATES, Outgoing
 from .recovery import recover
+from .replies import Replies
 from .switchover import complete_postcopy, complete_precopy, start_postcopy
 from .sync import start_timer, sync, timer_sync
 
@@ -141,8 +143,19 @@ def _do(m: Outgoing, decision: str, pending: int, *, allowed: bool) -> bool:
         return True
     ram.iterate(m)
     if not allowed and m.replies is not None:
-        m.replies.acknowledged.wait(_ACK_POLL_S)
+        _await_ack(m, m.replies, pending)
     return True
+
+
+def _await_ack(m: Outgoing, replies: Replies, pending: int) -> None:
+    """Give it a moment; where it alone is missing, no longer than any other answer."""
+    replies.acknowledged.wait(_ACK_POLL_S)
+    if pending > m.limiter.threshold:
+        m.ack_due_ms = 0
+        return
+    m.ack_due_ms = m.ack_due_ms or now_ms() + int(m.timeout_s * 1000)
+    if now_ms() > m.ack_due_ms:
+        raise replies.late("SWITCHOVER_ACK", m.timeout_s)
 
 
 def _exact_wanted(m: Outgoing, pending: int) -> bool:

@@ -85,6 +85,7 @@ class Outgoing:
     error: MigkitError | None = None
     in_completion: bool = False
     downtime_start_ms: int = 0
+    ack_due_ms: int = 0
     period: SyncPeriod = field(default_factory=SyncPeriod)
     throttled: list[tuple[int, int]] = field(default_factory=list)
     urgent: Channel | None = None

@@ -124,7 +124,7 @@ class Replies:
             If it does not come, or says that the destination could not load the guest.
         """
         if not self._ended.wait(timeout_s):
-            raise self._late("SHUT", timeout_s)
+            raise self.late("SHUT", timeout_s)
         self.check()
         if self.shut:
             raise ChannelError.of(
@@ -141,7 +141,7 @@ class Replies:
         while not self._took(event):
             self.check()
             if self._ended.is_set() or time.monotonic() > deadline:
-                raise self._late(what, timeout_s)
+                raise self.late(what, timeout_s)
 
     @staticmethod
     def _took(event: threading.Event | threading.Semaphore) -> bool:
@@ -149,7 +149,8 @@ class Replies:
             return event.wait(0.05)
         return event.acquire(timeout=0.05)
 
-    def _late(self, what: str, timeout_s: float) -> ChannelError:
+    def late(self, what: str, timeout_s: float) -> ChannelError:
+        """Return the error of an answer that did not come."""
         return ChannelError.of(
             f"destination {self.channel.peer}",
             f"no {what} within {timeout_s:g} s",
