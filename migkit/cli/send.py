@@ -32,6 +32,7 @@ examples:
   migkit send memory.mig tcp:127.0.0.1:4444 --bandwidth 64MiB/s --workload uniform:2000
   migkit send memory.mig unix:/run/mig.sock --postcopy-at 300ms --json sent.json
   migkit send memory.mig tcp:127.0.0.1:4444 --capability multifd --parameter multifd-channels=4
+  migkit send memory.mig file:placed.mig --capability mapped-ram --capability multifd
   migkit receive unix:/tmp/mig.sock --run --run-for 2s
   migkit send arena:64MiB unix:/tmp/mig.sock --workload uniform:2000 --vcpus 2 --postcopy-at 500ms
 
@@ -50,7 +51,9 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument(
         "source", metavar="SOURCE", type=Path, help="the saved guest, or arena:SIZE"
     )
-    parser.add_argument("uri", metavar="URI", help="tcp:HOST:PORT, unix:PATH, or QEMU's JSON")
+    parser.add_argument(
+        "uri", metavar="URI", help="tcp:HOST:PORT, unix:PATH, file:PATH, or QEMU's JSON"
+    )
     _add_migration(parser)
     _add_guest(parser)
     _add_tls(parser)
@@ -85,7 +88,7 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
     options.add_by_name(
         group,
         "return-path (on unless said), postcopy-preempt, multifd, switchover-ack, auto-converge, "
-        "dirty-limit, xbzrle; may be repeated",
+        "dirty-limit, xbzrle, mapped-ram; may be repeated",
     )
 
 
@@ -154,7 +157,7 @@ def _capabilities(arguments: argparse.Namespace) -> list[str] | None:
     states = dict(arguments.capabilities)
     if not states:
         return None
-    states.setdefault("return-path", True)
+    states.setdefault("return-path", not arguments.uri.startswith(("file:", "exec:")))
     return [name for name, on in states.items() if on]
 
 

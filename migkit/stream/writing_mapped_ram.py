@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,23 @@ from . import wire
 from .blocks import Block
 from .writer import block_entry
 
-__all__ = ["bitmap_of", "placed", "write_block_list", "write_pages"]
+__all__ = ["Seekable", "bitmap_of", "placed", "write_block_list", "write_pages"]
 
 _PAGES_ALIGNMENT = 1 << 20
 _HEADER_BYTES = wire.MAPPED_RAM_HEADER_BYTES
+
+
+class Seekable(Protocol):
+    """What a file is written through: as much of a binary file as that takes."""
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Write all of it at the position."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go to a position, bytes from the start."""
+
+    def tell(self) -> int:
+        """Return the position."""
 
 
 def bitmap_of(present: npt.NDArray[np.bool_]) -> bytes:
@@ -54,12 +67,12 @@ def placed(blocks: Iterable[Block], at: int, page_size: int) -> Iterator[Block]:
         at = pages + block.used_length
 
 
-def write_block_list(file: BinaryIO, blocks: Iterable[Block], page_size: int) -> list[Block]:
+def write_block_list(file: Seekable, blocks: Iterable[Block], page_size: int) -> list[Block]:
     """Write the list of blocks at the file's position, and leave it behind the last page.
 
     Parameters
     ----------
-    file : binary file
+    file : Seekable
         Open for writing, can seek.
     blocks : iterable of Block
         In QEMU's order.
@@ -83,13 +96,13 @@ def write_block_list(file: BinaryIO, blocks: Iterable[Block], page_size: int) ->
 
 
 def write_pages(
-    file: BinaryIO, block: Block, memory: memoryview, zero: npt.NDArray[np.bool_], page_size: int
+    file: Seekable, block: Block, memory: memoryview, zero: npt.NDArray[np.bool_], page_size: int
 ) -> None:
     """Write a block's pages and bitmap to their places; the file's position moves.
 
     Parameters
     ----------
-    file : binary file
+    file : Seekable
         Open for writing, can seek.
     block : Block
         With its places, see `write_block_list`.

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from migkit.lab import Qemu
 from migkit.lab.guest_program import build_guest
 from migkit.lab.guest_words import fit_guest, guest_words
@@ -13,17 +16,36 @@ from migkit.live import Receiver
 from migkit.scenario import Scenario
 from real.machine import Machine
 
-__all__ = ["MEMORY_MIB", "Machine", "machine_of", "runs_on", "save_guest", "waiting"]
+__all__ = [
+    "MEMORY_MIB",
+    "Machine",
+    "machine_of",
+    "runs_on",
+    "same_memory",
+    "save_guest",
+    "waiting",
+]
 
 MEMORY_MIB = 32
 GUEST_ENDS_AT_PAGE = 1024 + 6400
 """The workload of the saved guest reaches no further; behind it nobody looks at its memory."""
+
+_ROMS = (0xA0000, 0x100000)
 
 
 def machine_of(qemu: Qemu) -> str:
     """Return the machine type of this version."""
     major, minor = qemu.version[:2]
     return f"pc-i440fx-{major}.{minor}"
+
+
+def same_memory(there: Machine, memory: npt.NDArray[np.uint8], folder: Path) -> None:
+    """Demand that a guest that stands still there has this memory, but where ROMs lie over it."""
+    there.tell("pmemsave", val=0, size=MEMORY_MIB << 20, filename=str(folder / "memory"))
+    arrived = np.fromfile(folder / "memory", np.uint8)
+    starts, ends = _ROMS
+    assert np.array_equal(arrived[:starts], memory[:starts])
+    assert np.array_equal(arrived[ends:], memory[ends : MEMORY_MIB << 20])
 
 
 def runs_on(there: Machine, saved: tuple[Path, int]) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from migkit.channels import Channel
+from migkit.channels import Address, Channel, FileAddress
 from migkit.errors import InputError
 
 from .counted import Counted
 from .dirty_pages import DirtyPages
+from .file_pages import FilePages
 from .guest_image import GuestImage
 from .guest_writes import GuestWrites
 from .limiter import Limiter
 from .main_file import MainFile
 from .multifd import Multifd
+from .multifd_channels import MultifdChannel, file_channels, packet_channels
 from .outgoing import Outgoing
 from .page_cache import PageCache
 from .ram import end_of_sweep, serve_urgent
@@ -22,7 +24,7 @@ from .replies import Replies
 from .settings import SendSettings
 from .trail import Trail
 
-__all__ = ["assembled", "let_go", "without_file_layout"]
+__all__ = ["assembled", "laid_out", "let_go"]
 
 
 def assembled(
@@ -73,26 +75,36 @@ def assembled(
         limiter=limiter,
         guest=guest,
         dirty=DirtyPages(image.blocks, image.pages),
-        replies=_replies(image, channel, trail) if on & {"return-path", "postcopy-ram"} else None,
+        replies=_replies(image, channel, trail, counted)
+        if on & {"return-path", "postcopy-ram"}
+        else None,
         multifd=None,
         xbzrle=PageCache(image.blocks, image.page_size, values.xbzrle_cache_size_bytes)
         if "xbzrle" in on
         else None,
+        places=None,
         timeout_s=timeout_s,
         start_postcopy=lambda: False,
     )
+    if "mapped-ram" in on:
+        m.places = FilePages(image, m.file)
     if "multifd" in on:
-        channels = (more() for _ in range(values.multifd_channels))
-        m.multifd = Multifd(channels, image, values, counted, trail)
+        m.multifd = Multifd(_multifd_channels(m, asked.address), image, counted, trail)
     m.dirty.at_end = lambda: end_of_sweep(m)
     if m.replies is not None and "postcopy-preempt" in on:
         m.replies.urgent = lambda request: serve_urgent(m, request)
     return m
 
 
-def _replies(image: GuestImage, channel: Channel, trail: Trail) -> Replies:
+def _multifd_channels(m: Outgoing, address: Address) -> Iterator[MultifdChannel]:
+    if m.places is not None and isinstance(address, FileAddress):
+        return file_channels(address.filename, m.places, m.parameters)
+    return packet_channels(m.connect, m.image, m.parameters)
+
+
+def _replies(image: GuestImage, channel: Channel, trail: Trail, counted: Counted) -> Replies:
     lengths = {block.name: block.used_length for block in image.blocks}
-    return Replies(channel, trail, lengths, image.page_size)
+    return Replies(channel, trail, lengths, image.page_size, counted=counted)
 
 
 def let_go(m: Outgoing) -> None:
@@ -109,8 +121,8 @@ def let_go(m: Outgoing) -> None:
             channel.close()
 
 
-def without_file_layout(image: GuestImage) -> GuestImage:
-    """Drop what only the file had: a stream on a socket has no mapped-ram.
+def laid_out(image: GuestImage, *, mapped_ram: bool) -> GuestImage:
+    """Let the head of the stream name mapped-ram where it goes out so, and nowhere else.
 
     Raises
     ------
@@ -118,12 +130,12 @@ def without_file_layout(image: GuestImage) -> GuestImage:
         If the memory is not in the file.
     """
     configuration = image.configuration
-    names = tuple(n for n in configuration.capabilities if n != "mapped-ram")
-    if "x-ignore-shared" in names:
+    if "x-ignore-shared" in configuration.capabilities:
         raise InputError.of(
             f"guest {image.name}",
             "it was saved with x-ignore-shared, so its memory is not in it",
             "save it without that capability",
         )
+    names = ("mapped-ram",) if mapped_ram else ()
     configuration = dataclasses.replace(configuration, capabilities=names)
     return dataclasses.replace(image, configuration=configuration)

@@ -6,9 +6,11 @@ Source: migration/qemu-file.c (qemu_fflush, qemu_put_buffer_async), migration/sa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from migkit.channels import Channel
+from migkit.errors import ChannelError
 from migkit.stream import writer
 from migkit.stream.writing_pages import PageWriter
 
@@ -84,6 +86,36 @@ class MainFile:
         if waiting:
             self.channel.writev(waiting)
             self._counted.file_bytes += sum(map(len, waiting))
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Write at once, behind what waits: so a file with places is laid out."""
+        self.put(data)
+        self.flush()
+        return len(data)
+
+    def seek(self, offset: int, /) -> int:
+        """Go on at another place of the file."""
+        self.flush()
+        return self._seek(offset, os.SEEK_SET)
+
+    def tell(self) -> int:
+        """Return the place in the file behind all that was put."""
+        self.flush()
+        return self._seek(0, os.SEEK_CUR)
+
+    def fileno(self) -> int:
+        """Return the descriptor that is written to."""
+        return self.channel.fileno()
+
+    def _seek(self, offset: int, whence: int) -> int:
+        try:
+            return os.lseek(self.fileno(), offset, whence)
+        except OSError as error:
+            raise ChannelError.of(
+                f"mapped-ram in {self.channel.peer}",
+                error.strerror or str(error),
+                "give a file on a disk: pages have places of their own in it",
+            ) from None
 
     def command(self, name: str, payload: bytes = b"") -> None:
         """Write a command at once."""

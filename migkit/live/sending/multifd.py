@@ -9,18 +9,16 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
-from migkit.channels import Channel
-from migkit.errors import MigkitError
-from migkit.parameters import MigrationParameters
-from migkit.stream.writing_packets import PacketWriter, hello
+from migkit.stream.wire import MULTIFD_PACKET_BYTES
 
 from .counted import Counted
 from .guest_image import GuestImage
+from .multifd_channels import MultifdChannel
 from .trail import Trail
 
 __all__ = ["Multifd"]
@@ -35,13 +33,10 @@ class Multifd:
 
     Parameters
     ----------
-    channels : iterable of Channel
-        Connected, nothing written yet. Each is greeted before the next is asked for: with TLS,
-        a destination reads the greeting before it shakes hands on another channel.
+    channels : iterable of MultifdChannel
+        See `packet_channels` and `file_channels`.
     image : GuestImage
         Whose pages they are.
-    parameters : MigrationParameters
-        How packets are compressed.
     counted : Counted
         Told of bytes and pages.
     trail : Trail
@@ -50,32 +45,27 @@ class Multifd:
 
     def __init__(
         self,
-        channels: Iterable[Channel],
+        channels: Iterable[MultifdChannel],
         image: GuestImage,
-        parameters: MigrationParameters,
         counted: Counted,
         trail: Trail,
     ) -> None:
-        method = parameters.multifd_compression
-        levels = {"zlib": parameters.multifd_zlib_level, "zstd": parameters.multifd_zstd_level}
         self._image, self._counted, self._trail = image, counted, trail
         self._numbers = itertools.count()
         self._counting = threading.Lock()
         self._block, self._batch = 0, _NONE
         self._turn = 0
-        self._error: MigkitError | None = None
-        self._channels: list[Channel] = []
+        self._error: Exception | None = None
+        self._channels: list[MultifdChannel] = []
         for channel in channels:
-            self._write(channel, [hello(len(self._channels))])
+            self._count(channel.greeting_bytes)
             self._channels.append(channel)
-        level = levels.get(method, 1)
-        writers = [PacketWriter(image.page_size, method, level) for _ in self._channels]
         self._jobs: list[queue.Queue[_Job]] = [queue.Queue(1) for _ in self._channels]
         self._threads = [
             threading.Thread(target=self._run, args=entry, name=f"mig/src/send_{number}")
-            for number, entry in enumerate(zip(self._channels, writers, self._jobs, strict=True))
+            for number, entry in enumerate(zip(self._channels, self._jobs, strict=True))
         ]
-        self._most = writers[0].pages
+        self._most = MULTIFD_PACKET_BYTES // image.page_size
 
     def start(self) -> None:
         """Let the threads begin."""
@@ -155,33 +145,28 @@ class Multifd:
         self._turn += 1
         return self.check()
 
-    def _run(self, channel: Channel, packets: PacketWriter, jobs: queue.Queue[_Job]) -> None:
+    def _run(self, channel: MultifdChannel, jobs: queue.Queue[_Job]) -> None:
         while (job := jobs.get()) != "end":
             try:
                 if self._error is None:
-                    self._do(channel, packets, job)
-            except MigkitError as error:
+                    self._do(channel, job)
+            except Exception as error:  # whatever it is: nobody may wait for this thread
                 self._error = error
             finally:
                 jobs.task_done()
 
-    def _do(self, channel: Channel, packets: PacketWriter, job: _Job) -> None:
+    def _do(self, channel: MultifdChannel, job: _Job) -> None:
         number = next(self._numbers)
         if isinstance(job, str):
-            self._write(channel, [packets.sync(number)])
+            self._count(channel.sync(number))
             return
-        block = self._image.blocks[job[0]]
-        pages = job[1]
-        zero = self._image.zero[block.first_page + pages]
-        ordered = np.concatenate([pages[~zero], pages[zero]])
+        zero = self._image.zero[self._image.blocks[job[0]].first_page + job[1]]
         normal = int((~zero).sum())
         with self._counting:
             self._counted.normal_pages += normal
-            self._counted.zero_pages += len(pages) - normal
-        view = self._image.view(block)
-        self._write(channel, packets.packet(number, block.name, ordered, normal, view))
+            self._counted.zero_pages += len(zero) - normal
+        self._count(channel.write(number, job[0], job[1], zero))
 
-    def _write(self, channel: Channel, parts: Sequence[bytes | memoryview]) -> None:
-        channel.writev(parts)
+    def _count(self, sent_bytes: int) -> None:
         with self._counting:
-            self._counted.multifd_bytes += sum(map(len, parts))
+            self._counted.multifd_bytes += sent_bytes

@@ -17,6 +17,7 @@ from migkit.stream.writing_pages import PageWriter
 
 from .counted import Counted
 from .dirty_pages import DirtyPages
+from .file_pages import FilePages
 from .guest_image import GuestImage
 from .guest_writes import GuestWrites
 from .limiter import Limiter
@@ -53,8 +54,8 @@ class Outgoing:
         Where bytes go, what is counted and told, the windows, what dirties, what is owed.
     replies : Replies or None
         The return path, where there is one.
-    multifd, xbzrle : Multifd or None, PageCache or None
-        With these capabilities.
+    multifd, xbzrle, places : Multifd or None, PageCache or None, FilePages or None
+        With multifd, xbzrle and mapped-ram.
     timeout_s : float
         For how long an answer is waited for.
     throttled : list of (int, int)
@@ -78,6 +79,7 @@ class Outgoing:
     replies: Replies | None
     multifd: Multifd | None
     xbzrle: PageCache | None
+    places: FilePages | None
     timeout_s: float
     start_postcopy: Callable[[], bool]
     progress: Callable[[Counted], object] | None = None

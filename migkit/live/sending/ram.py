@@ -45,9 +45,12 @@ def setup(m: Outgoing) -> None:
     file, section = m.file, m.image.ram_section
     file.put(writer.head_start(section, *_RAM))
     sync(m)
-    told = "postcopy-ram" in m.capabilities
-    blocks = [b if told else dataclasses.replace(b, page_bytes=None) for b in m.image.blocks]
-    file.put(writer.block_list(blocks))
+    if m.places is not None:
+        m.places.write_block_list()
+    else:
+        told = "postcopy-ram" in m.capabilities
+        blocks = [b if told else dataclasses.replace(b, page_bytes=None) for b in m.image.blocks]
+        file.put(writer.block_list(blocks))
     multifd_sync(m)
     file.put(writer.EOS)
     file.flush()
@@ -58,8 +61,9 @@ def multifd_sync(m: Outgoing) -> None:
     """Empty the multifd channels and mark the place in the main stream; nothing in postcopy."""
     if m.multifd is not None and not m.in_postcopy:
         m.multifd.flush_and_sync()
-        m.file.put(writer.FLUSH)
-        m.file.flush()
+        if m.places is None:
+            m.file.put(writer.FLUSH)
+            m.file.flush()
 
 
 def end_of_sweep(m: Outgoing) -> None:
@@ -106,6 +110,11 @@ def complete(m: Outgoing) -> None:
     while sent := _send_some(m):
         m.counted.pages_in_complete += sent
         m.check()
+    if m.places is not None:
+        m.file.flush()
+        count = m.places.write_bitmaps()
+        m.counted.file_bytes += count
+        m.count_bytes(count)
     m.file.put(writer.EOS)
     m.trail.add("ram_save_complete", dirty=m.dirty.count, done=1)
     m.file.flush()
@@ -195,5 +204,11 @@ def _put(m: Outgoing, pages: npt.NDArray[np.int64]) -> None:
         m.multifd.give(number, within)
         return
     zero = m.image.zero[pages]
+    if m.places is not None:
+        m.file.flush()
+        count = m.places.write(m.file.fileno(), number, within, zero)
+        m.counted.file_bytes += count
+        m.count_pages(zero, count)
+        return
     parts = m.file.pages.records(block.name, within, zero, m.image.view(block))
     m.count_pages(zero, m.file.put_all(parts))

@@ -8,18 +8,20 @@ from typing import Any
 
 from migkit.channels import TlsFiles, parse_address
 from migkit.errors import InputError
+from migkit.live.guest import ArenaGuest
 from migkit.parameters import MigrationParameters
 from migkit.workloads import Workload
 from migkit.workloads.text import parse_workload
 
-from .assembling import assembled, let_go, without_file_layout
+from .assembling import assembled, laid_out, let_go
 from .connecting import Connecting, yanked
 from .counted import Counted
 from .guest_image import GuestImage, read_image
 from .guest_writes import GuestWrites, WritingGuest
 from .loop import run
+from .running_guest import check_arena, guest_that_runs
 from .sent import Sent, sent_of
-from .settings import settings_of
+from .settings import SendSettings, settings_of
 
 __all__ = ["Sender"]
 
@@ -50,7 +52,7 @@ class Sender:
 
     def __init__(
         self,
-        source: str | os.PathLike[str],
+        source: str | os.PathLike[str] | ArenaGuest,
         uri: str | Mapping[str, Any] | list[Any],
         *,
         rule: str = "after",
@@ -73,9 +75,8 @@ class Sender:
         self._postcopy_at_s, self._progress = postcopy_at_s, progress
         self._more = Connecting(asked.address, tls)
         self._again = None if recover is None else Connecting(parse_address(recover), tls)
-        guest = parse_workload(workload) if isinstance(workload, str) else workload
-        self._image = without_file_layout(read_image(source))
-        self._writes = _guest(self._image, guest, really=write_memory)
+        image, self._writes = _guest(source, asked, workload, really=write_memory)
+        self._image = laid_out(image, mapped_ram="mapped-ram" in asked.capabilities)
         self._keep_memory = write_memory
 
     def yank(self) -> None:
@@ -115,6 +116,8 @@ class Sender:
         finally:
             self._writes.end()
             let_go(m)
+            if m.state != "completed" and not m.counted.package_bytes:
+                self._writes.resume()
         if m.error is not None and self._more.yanked:
             m.error = yanked(self._asked.address)
         return sent_of(m, self._image.name, keep_memory=self._keep_memory, **self._asked.facts())
@@ -126,7 +129,19 @@ def _positive(timeout_s: float) -> float:
     return timeout_s
 
 
-def _guest(image: GuestImage, workload: Workload | None, *, really: bool) -> GuestWrites:
+def _guest(
+    source: str | os.PathLike[str] | ArenaGuest,
+    asked: SendSettings,
+    workload: Workload | str | None,
+    *,
+    really: bool,
+) -> tuple[GuestImage, GuestWrites]:
+    """Return what is sent, and what writes to it meanwhile."""
+    if isinstance(source, ArenaGuest):
+        check_arena(asked.capabilities, workload, written=really)
+        return guest_that_runs(source)
+    image = read_image(source)
+    spec = parse_workload(workload) if isinstance(workload, str) else workload
     if really:
-        return WritingGuest(workload, image)
-    return GuestWrites(workload, image.blocks[0].used_length // image.page_size)
+        return image, WritingGuest(spec, image)
+    return image, GuestWrites(spec, image.blocks[0].used_length // image.page_size)

@@ -19,6 +19,7 @@ SENDABLE: tuple[str, ...] = (
     "auto-converge",
     "dirty-limit",
     "events",
+    "mapped-ram",
     "multifd",
     "postcopy-preempt",
     "postcopy-ram",
@@ -27,6 +28,28 @@ SENDABLE: tuple[str, ...] = (
     "xbzrle",
 )
 """The capabilities of QEMU that a source here has."""
+
+_WHY_NOT = {
+    "background-snapshot": "the guest stands still already, there is no moment to hold on to",
+    "dirty-bitmaps": "a saved guest has no block devices with it",
+    "late-block-activate": "a saved guest has no block devices with it",
+    "pause-before-switchover": "nobody is there to let it go on",
+    "postcopy-blocktime": "it is measured where the guest goes to",
+    "rdma-pin-all": "there is no RDMA here",
+    "validate-uuid": "what the head of the stream says was decided when the guest was saved",
+    "x-colo": "no guest runs here beside the other one",
+    "x-ignore-shared": "the destination does not share this memory",
+    "zero-blocks": "a saved guest has no block devices with it",
+    "zero-copy-send": "what is written here is copied by the system",
+}
+_UNHEARD: dict[str, object] = {
+    "block-bitmap-mapping": [],
+    "direct-io": False,
+    "mode": "normal",
+    "tls-creds": "",
+    "zero-page-detection": "multifd",
+}
+"""Parameters that mean nothing here, with the value at which that is no difference."""
 
 RULES = ("before", "after")
 _VERSIONS = {"before": "10.0.13", "after": "10.2.2"}
@@ -110,20 +133,43 @@ def _capabilities(
         names |= {"postcopy-ram"}
     for name in sorted(names.difference(SENDABLE)):
         raise InputError.of(
-            f"send with {name}", f"allowed {', '.join(SENDABLE)}", f"leave {name} out"
+            f"send with {name}",
+            f"{_WHY_NOT[name]}; allowed {', '.join(SENDABLE)}",
+            f"leave {name} out",
         )
-    if one_way and names & {"postcopy-ram", "return-path", "multifd"}:
-        raise InputError.of(
-            f"send to {address} with {', '.join(sorted(names))}",
-            "it has no way back and one channel",
-            "send to a socket, tcp: or unix:",
-        )
+    _check_address(address, names, one_way=one_way)
     return Capabilities(names)
+
+
+def _check_address(address: Address, names: set[str], *, one_way: bool) -> None:
+    is_file = isinstance(address, FileAddress)
+    if "mapped-ram" in names and not is_file:
+        raise InputError.of(
+            f"send to {address} with mapped-ram",
+            "its pages have places of their own in a file",
+            "send to file:PATH",
+        )
+    channels = set() if "mapped-ram" in names else {"multifd"}
+    wrong = names & ({"postcopy-ram", "return-path", "switchover-ack"} | channels)
+    if one_way and wrong:
+        raise InputError.of(
+            f"send to {address} with {', '.join(sorted(wrong))}",
+            "it has no way back and one channel",
+            "send to a socket, tcp: or unix:"
+            + (", or add mapped-ram" if is_file and wrong == {"multifd"} else ""),
+        )
 
 
 def _parameters(
     given: MigrationParameters | Mapping[str, object] | None,
 ) -> MigrationParameters:
-    if isinstance(given, MigrationParameters):
-        return given
-    return MigrationParameters.from_qmp(given or {})
+    values = given
+    if not isinstance(values, MigrationParameters):
+        values = MigrationParameters.from_qmp(values or {})
+    for name, default in _UNHEARD.items():
+        found = values.to_qmp()[name]
+        if found != default:
+            raise InputError.of(
+                f"send with {name} {found}", "it has no effect here", f"leave {name} out"
+            )
+    return values
