@@ -88,7 +88,7 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
     options.add_by_name(
         group,
         "return-path (on unless said), postcopy-preempt, multifd, switchover-ack, auto-converge, "
-        "dirty-limit, xbzrle, mapped-ram; may be repeated",
+        "dirty-limit, xbzrle, mapped-ram, release-ram; may be repeated",
     )
 
 

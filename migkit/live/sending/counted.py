@@ -30,6 +30,8 @@ class Counted:
         Pending bytes after the last sync; pages a second of the last whole period.
     pages_in_complete : int
         Pages that ``save_complete`` of RAM sent.
+    released_pages : int
+        Pages whose memory was given back: release-ram.
     setup_ms, downtime_ms, total_ms, expected_downtime_ms : int
         Times.
     mbps, pages_per_second : float
@@ -51,6 +53,7 @@ class Counted:
     dirty_bytes_last_sync: int = 0
     dirty_pages_rate: int = 0
     pages_in_complete: int = 0
+    released_pages: int = 0
     setup_ms: int = 0
     downtime_ms: int = 0
     total_ms: int = 0

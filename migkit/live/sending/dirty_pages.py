@@ -67,6 +67,11 @@ class DirtyPages:
             self.count = int(dirty.sum())
             self.at, self._ahead = 0, _NONE
 
+    def clean(self) -> Pages:
+        """Return the pages that the destination has."""
+        with self._lock:
+            return np.flatnonzero(~self.bits)
+
     def rewind(self) -> None:
         """Search from the first page on: so it is from postcopy on."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ class GuestImage:
         The description of devices; empty where there was none.
     switchover_start : bool
         Whether the machine type announces the switchover by a command (10.0 and later).
+    room : mmap or None
+        What `memory` lies in, where that can be given back.
     """
 
     name: str
@@ -70,6 +73,7 @@ class GuestImage:
     sections: Sequence[bytes]
     description: bytes
     switchover_start: bool
+    room: mmap.mmap | None = None
 
     @property
     def pages(self) -> int:
@@ -80,6 +84,29 @@ class GuestImage:
         """Return the memory of a block."""
         start = block.first_page * self.page_size
         return self.memory[start : start + block.used_length].data
+
+    def release(self, pages: npt.NDArray[np.int64]) -> None:
+        """Give the memory of pages back to the system: they read as zeros then.
+
+        Parameters
+        ----------
+        pages : array of int64
+            Numbers through all blocks, ascending.
+        """
+        if self.room is None:
+            return
+        for run in np.split(pages, np.flatnonzero(np.diff(pages) > 1) + 1):
+            if len(run):
+                start = int(run[0]) * self.page_size
+                length = len(run) * self.page_size
+                if start % mmap.PAGESIZE == 0 and length % mmap.PAGESIZE == 0:
+                    self.room.madvise(mmap.MADV_DONTNEED, start, length)
+
+
+def room_for(size: int) -> tuple[mmap.mmap, npt.NDArray[np.uint8]]:
+    """Make zeroed memory that can be given back page by page, and an array over it."""
+    room = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return room, np.frombuffer(room, np.uint8, size)
 
 
 def read_image(source: str | os.PathLike[str]) -> GuestImage:
@@ -119,7 +146,7 @@ def image_of(stream: Stream, data: Buffer, name: str) -> GuestImage:
         what = "no RAM" if not len(ram) else "no state of devices"
         raise StreamError.of(f"guest {name}", f"{what} in its stream", _FIX)
     size = stream.page_size
-    memory = np.zeros(sum(block.used_length for block in stream.ram_blocks), np.uint8)
+    room, memory = room_for(sum(block.used_length for block in stream.ram_blocks))
     if stream.ram_blocks[0].bitmap_offset is not None:
         _fill_mapped(memory, stream, data)
     else:
@@ -142,6 +169,7 @@ def image_of(stream: Stream, data: Buffer, name: str) -> GuestImage:
         ),
         description=bytes(data[at + _VMDESC_HEAD : at + length]),
         switchover_start=bool((records["name"] == "SWITCHOVER_START").any()),
+        room=room,
     )
 
 

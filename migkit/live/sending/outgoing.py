@@ -135,6 +135,11 @@ class Outgoing:
         """Count bytes of RAM that are no pages."""
         self.count(0, 0, sent_bytes)
 
+    def released(self, pages: int) -> None:
+        """Count pages whose memory was given back."""
+        with self._counting:
+            self.counted.released_pages += pages
+
     def count(self, normal_pages: int, zero_pages: int, sent_bytes: int) -> None:
         """Count pages and bytes, by the phase in which they go out."""
         with self._counting:

@@ -27,6 +27,7 @@ __all__ = [
     "end_of_sweep",
     "iterate",
     "multifd_sync",
+    "release",
     "serve_urgent",
     "setup",
 ]
@@ -133,6 +134,13 @@ def discard(m: Outgoing) -> None:
         m.file.commands(writer.discards(block.name, runs))
 
 
+def release(m: Outgoing, pages: npt.NDArray[np.int64]) -> None:
+    """Give back pages that nobody reads here any more: release-ram, in postcopy."""
+    if "release-ram" in m.capabilities and m.in_postcopy:
+        m.image.release(pages)
+        m.released(len(pages))
+
+
 def serve_urgent(m: Outgoing, request: Request) -> None:
     """Send a request's pages through their own channel, at once: postcopy-preempt.
 
@@ -150,6 +158,7 @@ def serve_urgent(m: Outgoing, request: Request) -> None:
     m.urgent.writev(parts)
     m.counted.urgent_bytes += sum(map(len, parts))
     m.count_pages(zero, sum(map(len, parts)))
+    release(m, pages)
     request.served_ns = m.trail.now_ns()
 
 
@@ -165,6 +174,7 @@ def _send_some(m: Outgoing) -> int:
         if len(pages):
             _put(m, pages)
             m.file.flush()
+            release(m, pages)
             request.served_ns = m.trail.now_ns()
             return len(pages)
     if active(m):
@@ -175,6 +185,7 @@ def _send_some(m: Outgoing) -> int:
     if len(pages):
         _put(m, pages)
         m.file.flush()
+        release(m, pages)
     return len(pages)
 
 

@@ -53,8 +53,14 @@ def check_arena(capabilities: Capabilities, workload: object, *, written: bool) 
     Raises
     ------
     InputError
-        If it is given another workload, or a limit of its dirty ring.
+        If it is given another workload, or a limit of its dirty ring, or is to lose its memory.
     """
+    if "release-ram" in capabilities:
+        raise InputError.of(
+            "send a guest that runs with release-ram",
+            "its memory is its own, and stays",
+            "leave release-ram out",
+        )
     if workload is not None or written:
         raise InputError.of(
             "send a guest that runs", "it has a workload, and writes", "leave the workload out"

@@ -11,7 +11,7 @@ from migkit.live.saved import read_saved
 from migkit.stream import writer
 from migkit.stream.blocks import Block
 
-from .guest_image import GuestImage, zero_pages
+from .guest_image import GuestImage, room_for, zero_pages
 
 __all__ = ["image_of_folder"]
 
@@ -46,7 +46,8 @@ def image_of_folder(folder: Path) -> GuestImage:
     for block in state.blocks:
         blocks.append(Block(block.name, block.used_length, first, block.page_bytes))
         first += block.used_length // state.page_size
-    memory = np.concatenate(rams)
+    room, memory = room_for(sum(map(len, rams)))
+    np.concatenate(rams, out=memory)
     return GuestImage(
         name=folder.name,
         configuration=state.configuration,
@@ -63,4 +64,5 @@ def image_of_folder(folder: Path) -> GuestImage:
         ),
         description=state.description,
         switchover_start=state.switchover_start,
+        room=room,
     )

@@ -75,6 +75,7 @@ class Sender:
         self._postcopy_at_s, self._progress = postcopy_at_s, progress
         self._more = Connecting(asked.address, tls)
         self._again = None if recover is None else Connecting(parse_address(recover), tls)
+        _check_release(asked, recover, written=write_memory)
         image, self._writes = _guest(source, asked, workload, really=write_memory)
         self._image = laid_out(image, mapped_ram="mapped-ram" in asked.capabilities)
         self._keep_memory = write_memory
@@ -121,6 +122,15 @@ class Sender:
         if m.error is not None and self._more.yanked:
             m.error = yanked(self._asked.address)
         return sent_of(m, self._image.name, keep_memory=self._keep_memory, **self._asked.facts())
+
+
+def _check_release(asked: SendSettings, recover: str | None, *, written: bool) -> None:
+    """Refuse to give memory back that is needed once more (migrate_prepare, resume)."""
+    if "release-ram" in asked.capabilities and (recover is not None or written):
+        what = "a recovery sends" if recover is not None else "the result tells"
+        raise InputError.of(
+            "send with release-ram", f"{what} pages that were given back", "leave release-ram out"
+        )
 
 
 def _positive(timeout_s: float) -> float:

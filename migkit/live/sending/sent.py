@@ -45,6 +45,8 @@ class Sent(Migration):
         Pages that ``save_complete`` of RAM sent.
     memory : array of uint8, optional
         All blocks as they were at the end, where a thread really wrote to them.
+    released_pages : int
+        Pages whose memory was given back: release-ram.
     throttled : tuple of (int, int)
         Steps of auto-converge: nanoseconds since the migration was asked for, and the percentage
         from then on.
@@ -54,6 +56,7 @@ class Sent(Migration):
     error: str = ""
     pages_in_complete: int = 0
     memory: npt.NDArray[np.uint8] | None = None
+    released_pages: int = 0
     throttled: tuple[tuple[int, int], ...] = ()
 
     @property
@@ -92,8 +95,8 @@ class Sent(Migration):
         -------
         dict
             ``outcome``, ``error``, ``qemu_counts`` by QEMU's definitions, ``pages_in_complete``,
-            ``rounds`` (syncs of the dirty bitmap), ``total_time_ms``, ``downtime_ms``,
-            ``bytes_per_s``, ``xbzrle_cache`` (QEMU's; None without xbzrle),
+            ``released_pages``, ``rounds`` (syncs of the dirty bitmap), ``total_time_ms``,
+            ``downtime_ms``, ``bytes_per_s``, ``xbzrle_cache`` (QEMU's; None without xbzrle),
             ``cpu_throttle_percentage`` (pairs of milliseconds and percentage), ``requests``
             (asked, served, pages) and ``service_latency_us`` (None where nothing was served).
         """
@@ -109,6 +112,7 @@ class Sent(Migration):
             "error": self.error,
             "qemu_counts": {name: counters.get(name) for name in _COUNTS},
             "pages_in_complete": self.pages_in_complete,
+            "released_pages": self.released_pages,
             "rounds": counters.get("dirty_sync_count"),
             "total_time_ms": counters.get("total_time_ms"),
             "downtime_ms": counters.get("downtime_ms"),
@@ -145,6 +149,7 @@ def sent_of(m: Outgoing, name: str, *, keep_memory: bool = False, **facts: Any) 
         error=str(m.error or ""),
         pages_in_complete=m.counted.pages_in_complete,
         memory=m.image.memory if keep_memory else None,
+        released_pages=m.counted.released_pages,
         throttled=tuple(m.throttled),
     )
 

@@ -23,6 +23,7 @@ SENDABLE: tuple[str, ...] = (
     "multifd",
     "postcopy-preempt",
     "postcopy-ram",
+    "release-ram",
     "return-path",
     "switchover-ack",
     "xbzrle",

@@ -40,6 +40,7 @@ def start_postcopy(m: Outgoing) -> None:
     _stop(m)
     _mark(m, "src-iterable-saved")
     ram.discard(m)
+    clean = m.dirty.clean()  # from the package on, other threads take pages that they still read
     m.file.ping(2)
     inside = [writer.command("POSTCOPY_LISTEN"), *m.image.sections, writer.ping(3)]
     if m.rule == "after":
@@ -56,6 +57,7 @@ def start_postcopy(m: Outgoing) -> None:
     m.file.ping(4)
     m.limiter.set_rate(m.parameters.max_postcopy_bandwidth_bytes_per_s)
     m.turn("postcopy-device" if m.rule == "after" else "postcopy-active")
+    ram.release(m, clean)
 
 
 def complete_postcopy(m: Outgoing) -> None:
