@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from migkit.cli import arena, options, output
 from migkit.cli.inputs import parameter_value
+from migkit.cli.lab_run import ends_with_us
 from migkit.cli.terminal import Progress
 from migkit.units import format_bytes, format_rate, parse_duration, parse_rate
 from migkit.workloads.text import FORMS
@@ -114,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     output.check_results(arguments)
     from migkit.live import send
 
-    with Progress() as progress, arena.guest_of(arguments) as guest:
+    with ends_with_us(), Progress() as progress, arena.guest_of(arguments) as guest:
         sent = send(
             guest or arguments.source,
             arguments.uri,
