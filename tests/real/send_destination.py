@@ -75,11 +75,13 @@ def waiting(
     *capabilities: str,
     tls: Path | None = None,
     stopped: bool = False,
+    stays: bool = False,
     **parameters: object,
 ) -> Iterator[Machine]:
     """Start a destination that listens; it is gone afterwards.
 
-    Its guest runs as soon as it is there, or waits for ``cont`` where it is to be `stopped`.
+    Its guest runs as soon as it is there, or waits for ``cont`` where it is to be `stopped`. A
+    migration that fails ends it, unless it `stays`.
     """
     words = ["-incoming", "defer", *(["-S"] if stopped else [])]
     if tls is not None:
@@ -87,7 +89,7 @@ def waiting(
         parameters["tls_creds"] = "tls0"
     with _started(qemu, machine, folder / "dest", *words) as found:
         found.enable(*capabilities, **parameters)
-        found.tell("migrate-incoming", uri=uri)
+        found.tell("migrate-incoming", uri=uri, **({"exit_on_error": False} if stays else {}))
         yield found
 
 
