@@ -75,25 +75,30 @@ def assembled(
         limiter=limiter,
         guest=guest,
         dirty=DirtyPages(image.blocks, image.pages),
-        replies=_replies(image, channel, trail, counted)
-        if on & {"return-path", "postcopy-ram"}
-        else None,
+        replies=None,
         multifd=None,
-        xbzrle=PageCache(image.blocks, image.page_size, values.xbzrle_cache_size_bytes)
-        if "xbzrle" in on
-        else None,
+        xbzrle=None,
         places=None,
         timeout_s=timeout_s,
         start_postcopy=lambda: False,
     )
+    m.dirty.at_end = lambda: end_of_sweep(m)
+    _add_capabilities(m, asked.address)
+    return m
+
+
+def _add_capabilities(m: Outgoing, address: Address) -> None:
+    image, values, on = m.image, m.parameters, m.capabilities
+    if on & {"return-path", "postcopy-ram"}:
+        m.replies = _replies(m)
+    if "postcopy-preempt" in on and m.replies is not None:
+        m.replies.urgent = lambda request: serve_urgent(m, request)
+    if "xbzrle" in on:
+        m.xbzrle = PageCache(image.blocks, image.page_size, values.xbzrle_cache_size_bytes)
     if "mapped-ram" in on:
         m.places = FilePages(image, m.file)
     if "multifd" in on:
-        m.multifd = Multifd(_multifd_channels(m, asked.address), image, counted, trail)
-    m.dirty.at_end = lambda: end_of_sweep(m)
-    if m.replies is not None and "postcopy-preempt" in on:
-        m.replies.urgent = lambda request: serve_urgent(m, request)
-    return m
+        m.multifd = Multifd(_multifd_channels(m, address), image, m.counted, m.trail)
 
 
 def _multifd_channels(m: Outgoing, address: Address) -> Iterator[MultifdChannel]:
@@ -102,9 +107,10 @@ def _multifd_channels(m: Outgoing, address: Address) -> Iterator[MultifdChannel]
     return packet_channels(m.connect, m.image, m.parameters)
 
 
-def _replies(image: GuestImage, channel: Channel, trail: Trail, counted: Counted) -> Replies:
-    lengths = {block.name: block.used_length for block in image.blocks}
-    return Replies(channel, trail, lengths, image.page_size, counted=counted)
+def _replies(m: Outgoing) -> Replies:
+    lengths = {block.name: block.used_length for block in m.image.blocks}
+    size = m.image.page_size
+    return Replies(m.file.channel, m.trail, lengths, size, counted=m.counted)
 
 
 def let_go(m: Outgoing) -> None:
