@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from live.arena_pair import Pair, arrived_whole, permitted
 from live.send_peer import PRECOPY_END, Clock, Peer, contents, save_guest
 from migkit.cli import main
-from migkit.live import Sent, send
+from migkit.errors import InputError
+from migkit.live import ArenaGuest, Sent, send
 from migkit.live.sending import guest_writes, limiter, ram, trail
 from migkit.live.sending.vcpu import DirtyRing, Vcpu
 from migkit.workloads import Sequential
@@ -183,3 +185,28 @@ def test_the_command_tells_the_steps(
     assert main(["send", str(guest), peer.uri, *words]) == 0
     peer.join()
     assert "cpu throttle       20 % at " in capsys.readouterr().out
+
+
+def test_threads_that_really_write_are_slowed_and_lose_nothing(tmp_path: Path) -> None:
+    """They dirty four times what is sent; with a tenth of their time, and less, it fits."""
+    permitted()
+    guest = ArenaGuest(4 << 20, "uniform:8000", vcpus=2)
+    guest.start()
+    pair = Pair(tmp_path)
+    values = {"max-bandwidth": 8 << 20, "downtime-limit": 50, "cpu-throttle-initial": 90}
+    pair.send(guest, capabilities=["return-path", "auto-converge"], parameters=values)
+    sent, came = pair.join()
+    steps = sent.throttling["cpu_throttle_percentage"].tolist()
+    assert steps == [90, 99, 99, 99][: len(steps)] != []
+    arrived_whole(sent, came)
+    # Two bad periods at 8000/s, and from then on a tenth of that; nothing was caught up.
+    before_ns = sent.throttling["t_ns"][0]
+    total_ns = sent.summary["total-time"] * MS
+    most = 8000 * (before_ns + 0.1 * (total_ns - before_ns)) / 1e9
+    written = came.to_dict()["guest"]["writes_before"]
+    assert written < 1.2 * most + 1000
+
+
+def test_a_guest_that_runs_has_no_ring_to_be_limited_by(tmp_path: Path) -> None:
+    with ArenaGuest(1 << 20) as guest, pytest.raises(InputError, match="it has no dirty ring"):
+        send(guest, f"unix:{tmp_path}/nobody", capabilities=("dirty-limit",))

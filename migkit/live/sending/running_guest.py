@@ -141,6 +141,7 @@ class ArenaWrites(GuestWrites):
 
     def throttle(self, percentage: int) -> None:
         """Let its vCPUs sleep for this share of their time: auto-converge."""
+        super().throttle(percentage)
         self._guest.clock.throttle(percentage)
 
     def end(self) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from migkit.channels import TlsFiles, parse_address
+from migkit.channels import Address, FileAddress, TlsFiles, parse_address
 from migkit.errors import InputError
 from migkit.live.guest import ArenaGuest
 from migkit.parameters import MigrationParameters
@@ -139,6 +139,15 @@ def _positive(timeout_s: float) -> float:
     return timeout_s
 
 
+def _check_apart(source: str | os.PathLike[str], address: Address) -> None:
+    """Refuse to write over the guest that is read."""
+    if isinstance(address, FileAddress) and os.path.exists(address.filename):
+        if os.path.samefile(source, address.filename):
+            raise InputError.of(
+                f"send {os.fspath(source)} to {address}", "it is the same file", "name another one"
+            )
+
+
 def _guest(
     source: str | os.PathLike[str] | ArenaGuest,
     asked: SendSettings,
@@ -151,6 +160,7 @@ def _guest(
         check_arena(asked.capabilities, workload, written=really)
         return guest_that_runs(source)
     image = read_image(source)
+    _check_apart(source, asked.address)
     spec = parse_workload(workload) if isinstance(workload, str) else workload
     if really:
         return image, WritingGuest(spec, image)

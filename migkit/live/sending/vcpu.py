@@ -1,8 +1,8 @@
 """The vCPU of the guest that runs here: what it writes, and how it is slowed down.
 
 It is bound by its vCPU: while that sleeps, its clock stands still and nothing is caught up. All
-that decides is `migkit._engine.throttling`. Sources: system/cpu-throttle.c (cpu_throttle_thread,
-cpu_throttle_timer_tick), system/dirtylimit.c, migration/dirtyrate.c.
+that decides is `migkit._engine.throttling`. Sources: `migkit.live.run_time`; system/dirtylimit.c,
+migration/dirtyrate.c.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from migkit._engine import throttling
 from migkit._engine.bitmap import Bitmap
 from migkit._engine.writers import make_writer
 from migkit.host.logging_costs import LoggingCosts
+from migkit.live.run_time import RunTime
 from migkit.workloads import Workload
 
 __all__ = ["RING_ENTRIES", "DirtyRing", "Vcpu"]
@@ -108,28 +109,29 @@ class Vcpu:
 
     Attributes
     ----------
-    percentage : int
-        QEMU's ``cpu-throttle-percentage``.
     ring : DirtyRing or None
         With a dirty limit in force.
     """
 
     def __init__(self, workload: Workload, pages: int) -> None:
-        self.percentage = 0
         self.ring: DirtyRing | None = None
         self._writer = make_writer(workload)
         self._pages = pages
         self._log = Bitmap(pages)
         self._lock = threading.Lock()
-        self._ran_ns = self._slept_ns = 0
-        self._percentage_before = 0
-        self._tick_ns = 0
+        self._time = RunTime()
+        self._slept_ns = 0
+
+    @property
+    def percentage(self) -> int:
+        """QEMU's ``cpu-throttle-percentage``."""
+        return self._time.percentage
 
     def written(self, now_ns: int) -> Pages:
         """Let it run until now; return the pages that it has written since the last time."""
         with self._lock:
             if self.ring is None:
-                self._writer.write_into(self._ran_until(now_ns), self._log)
+                self._writer.write_into(self._time.at(now_ns), self._log)
                 self._writer.raise_failure()
             else:
                 self._fill(self.ring, now_ns)
@@ -146,31 +148,13 @@ class Vcpu:
     def throttle(self, percentage: int, now_ns: int) -> None:
         """Let it sleep for this share of its time; from the next tick on (cpu_throttle_set)."""
         with self._lock:
-            if now_ns >= self._tick_ns:  # else the slice of an earlier step still goes on
-                tick = self._next_tick(now_ns)
-                self._ran_ns, self._tick_ns = self._ran_until(tick), tick
-                self._percentage_before = self.percentage
-            self.percentage = percentage
+            self._time.throttle(percentage, now_ns)
 
     def limit(self, ring: DirtyRing, now_ns: int) -> None:
         """Let it fill a ring from now on, and sleep with it full."""
         with self._lock:
-            self._slept_ns = now_ns - self._ran_until(now_ns)
+            self._slept_ns = now_ns - self._time.at(now_ns)
             self.ring = ring
-
-    def _next_tick(self, now_ns: int) -> int:
-        if self.percentage == 0:
-            return now_ns
-        period = throttling.throttle_period_ns(self.percentage)
-        return now_ns + (self._tick_ns - now_ns) % period
-
-    def _ran_until(self, now_ns: int) -> int:
-        """Return how long it has run: in each period it sleeps first."""
-        since = now_ns - self._tick_ns
-        if since < 0:  # the slice of the step before is not over
-            ahead = _ran_in_period_before(self._percentage_before, -since)
-            return self._ran_ns - ahead
-        return self._ran_ns + _ran_since_tick(self.percentage, since)
 
     def _fill(self, ring: DirtyRing, now_ns: int) -> None:
         """Make write by write, and let the ring decide when the next one is due."""
@@ -185,20 +169,3 @@ class Vcpu:
                 self._writer.drop_write()
                 self._log.add(write[1])
                 self._slept_ns += ring.add(write[1])
-
-
-def _ran_since_tick(percentage: int, since_ns: int) -> int:
-    if percentage == 0:
-        return since_ns
-    period = throttling.throttle_period_ns(percentage)
-    sleep = throttling.throttle_sleep_ns(percentage)
-    whole, into = divmod(since_ns, period)
-    return whole * (period - sleep) + max(into - sleep, 0)
-
-
-def _ran_in_period_before(percentage: int, ahead_ns: int) -> int:
-    """Return what it will run in the last so many nanoseconds of a period."""
-    if percentage == 0:
-        return ahead_ns
-    period = throttling.throttle_period_ns(percentage)
-    return min(ahead_ns, period - throttling.throttle_sleep_ns(percentage))
