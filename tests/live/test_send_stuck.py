@@ -138,6 +138,15 @@ def test_a_yank_before_it_runs_leaves_nothing_to_do(tmp_path: Path, saved: Path)
         sender.run()
 
 
+def test_a_sender_sends_once(tmp_path: Path, saved: Path) -> None:
+    peer = Peer(tmp_path / "s", PRECOPY_END)
+    sender = Sender(saved, peer.uri)
+    assert sender.run().outcome == "completed"
+    with pytest.raises(InputError, match="this Sender was run before"):
+        sender.run()
+    peer.join()
+
+
 def silent(tmp_path: Path, script: Callable[[Peer], object] = lambda peer: None) -> Peer:
     return Peer(tmp_path / "s", PRECOPY_END, script, shut=None)
 

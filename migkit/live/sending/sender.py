@@ -100,9 +100,15 @@ class Sender:
 
         Raises
         ------
+        InputError
+            If it was run before.
         ChannelError
             If nobody waits at the address, or it was yanked before anything was sent.
         """
+        if self._more.used:
+            raise InputError.of(
+                f"send to {self._asked.address}", "this Sender was run before", "make another one"
+            )
         try:
             m = assembled(self._image, self._asked, self._writes, self._more, self._timeout_s)
         except BaseException:
