@@ -207,12 +207,16 @@ def result_lines(result: dict[str, Any]) -> list[str]:
 
 @contextlib.contextmanager
 def ends_with_us() -> Iterator[None]:
-    """Let a request to terminate end everything in order, as an interruption does."""
+    """Let a request to terminate end everything in order, as an interruption does.
+
+    A signal that the process was started to ignore, as by ``nohup``, stays ignored.
+    """
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupted) for number in _REQUESTS}
+    heard = [number for number in _REQUESTS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupted) for number in heard}
     try:
         yield
     finally:

@@ -20,11 +20,15 @@ sys.exit(main(sys.argv[1:]))
 
 
 class SenderProcess:
-    """A child that sends; it is gone with the test."""
+    """A child that sends; it is gone with the test.
 
-    def __init__(self, *words: str | Path) -> None:
+    With `nohup` it is started as that program does it: it ignores the end of its terminal.
+    """
+
+    def __init__(self, *words: str | Path, nohup: bool = False) -> None:
+        started_by = ["nohup"] if nohup else []
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, "send", *map(str, words)],
+            [*started_by, sys.executable, "-c", _PROGRAM, "send", *map(str, words)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIGHUP, SIGINT, SIGTERM, Signals
 
 import pytest
 
@@ -56,6 +56,19 @@ def test_in_precopy(tmp_path: Path, saved: Path, number: Signals, more: list[str
     assert "ended" in came[0].error
     assert not (tmp_path / "sent.json").exists()
     assert not (tmp_path / "tables").exists()
+
+
+def test_one_that_outlives_its_terminal(tmp_path: Path, saved: Path) -> None:
+    receiver, thread, came = receiving(tmp_path)
+    endless = ["--workload", "uniform:100000", "--downtime-limit", "1ms"]
+    with SenderProcess(saved, str(receiver.address), *SLOW, *endless, nohup=True) as child:
+        until(lambda: receiver.progress.pages > 100, "pages")
+        child.process.send_signal(SIGHUP)
+        until(lambda: receiver.progress.pages > 500, "more pages")
+        code, said, errors = child.interrupted(SIGTERM)
+    thread.join(LIMIT_S)
+    assert (code, said, errors.splitlines()[-1]) == (130, "", "migkit: interrupted")
+    assert came[0].outcome == "failed"
 
 
 @pytest.mark.parametrize("number", [SIGINT, SIGTERM])

@@ -11,36 +11,13 @@ from live.send_peer import holding
 from migkit.channels import TlsFiles
 from migkit.lab import Qemu
 from migkit.live import Receiver, Sent, send
-from real.machine import LIMIT_S, Machine, until
-from real.send_destination import save_guest, waiting
+from real.machine import LIMIT_S, until
+from real.send_destination import machine_of, runs_on, save_guest, waiting
 
 SLOW = {"max-bandwidth": 64 << 20, "max-postcopy-bandwidth": 16 << 20, "downtime-limit": 150}
 """The threshold is 1.5 windows: of 25 MiB, by the rule before, the end always has some left."""
 Saved = tuple[Path, int]
 FILES = Path(__file__).parents[1] / "channels" / "certificates"
-
-
-@pytest.fixture(scope="module")
-def saved_before(qemu_before: Qemu, tmp_path_factory: pytest.TempPathFactory) -> Saved:
-    return save_guest(qemu_before, _machine(qemu_before), tmp_path_factory.mktemp("old") / "g")
-
-
-@pytest.fixture(scope="module")
-def saved_after(qemu_after: Qemu, tmp_path_factory: pytest.TempPathFactory) -> Saved:
-    return save_guest(qemu_after, _machine(qemu_after), tmp_path_factory.mktemp("new") / "g")
-
-
-def _machine(qemu: Qemu) -> str:
-    major, minor = qemu.version[:2]
-    return f"pc-i440fx-{major}.{minor}"
-
-
-def runs_on(there: Machine, saved: Saved) -> None:
-    """Demand that the guest's heartbeat goes on from where it was saved."""
-    there.reached("completed")
-    there.until(lambda: there.running_state() == "running", "running guest")
-    there.goes_on(3)
-    assert min(there.beats()) >= saved[1]  # it did not start anew
 
 
 def uri_of(folder: Path) -> str:
@@ -52,7 +29,7 @@ def test_precopy_of_a_guest_that_dirties(
     rule: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     qemu, saved = _of(rule, request)
-    with waiting(qemu, _machine(qemu), tmp_path / "d", "tcp:127.0.0.1:0") as there:
+    with waiting(qemu, machine_of(qemu), tmp_path / "d", "tcp:127.0.0.1:0") as there:
         sent = send(saved[0], there.tcp(), rule=rule, workload="uniform:1500", parameters=SLOW)
         assert (sent.outcome, sent.error) == ("completed", "")
         runs_on(there, saved)
@@ -64,7 +41,9 @@ def test_postcopy_serves_real_faults(
     rule: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     qemu, saved = _of(rule, request)
-    with waiting(qemu, _machine(qemu), tmp_path / "d", uri_of(tmp_path), "postcopy-ram") as there:
+    with waiting(
+        qemu, machine_of(qemu), tmp_path / "d", uri_of(tmp_path), "postcopy-ram"
+    ) as there:
         sent = send(
             saved[0],
             uri_of(tmp_path),
@@ -86,7 +65,9 @@ def test_requests_on_a_channel_of_their_own_do_not_wait(
     qemu_after: Qemu, saved_after: Saved, tmp_path: Path
 ) -> None:
     on = ("postcopy-ram", "postcopy-preempt")
-    with waiting(qemu_after, _machine(qemu_after), tmp_path / "d", uri_of(tmp_path), *on) as there:
+    with waiting(
+        qemu_after, machine_of(qemu_after), tmp_path / "d", uri_of(tmp_path), *on
+    ) as there:
         sent = send(
             saved_after[0],
             uri_of(tmp_path),
@@ -109,7 +90,7 @@ def test_multifd_with_zstd(rule: str, request: pytest.FixtureRequest, tmp_path: 
     values = {"multifd-channels": 3, "multifd-compression": "zstd"}
     there_values = {"multifd_channels": 3, "multifd_compression": "zstd"}
     with waiting(
-        qemu, _machine(qemu), tmp_path / "d", uri_of(tmp_path), "multifd", **there_values
+        qemu, machine_of(qemu), tmp_path / "d", uri_of(tmp_path), "multifd", **there_values
     ) as there:
         sent = send(
             saved[0],
@@ -126,7 +107,7 @@ def test_multifd_with_zstd(rule: str, request: pytest.FixtureRequest, tmp_path: 
 def test_a_guest_of_the_old_qemu_moves_to_the_new_one(
     qemu_before: Qemu, qemu_after: Qemu, saved_before: Saved, tmp_path: Path
 ) -> None:
-    machine = _machine(qemu_before)
+    machine = machine_of(qemu_before)
     on = ("return-path", "switchover-ack")
     with waiting(qemu_after, machine, tmp_path / "d", uri_of(tmp_path), *on) as there:
         sent = send(saved_before[0], uri_of(tmp_path), capabilities=on)
@@ -139,9 +120,9 @@ def test_a_guest_that_we_received_goes_on_to_another_qemu(
 ) -> None:
     """QEMU to migkit, which keeps the guest in a folder, and from there to QEMU."""
     receiver = Receiver(f"unix:{tmp_path / 'r'}", wait_s=LIMIT_S)
-    saved = save_guest(qemu_after, _machine(qemu_after), tmp_path / "g", receiver)
+    saved = save_guest(qemu_after, machine_of(qemu_after), tmp_path / "g", receiver)
     assert saved[0].is_dir()
-    with waiting(qemu_after, _machine(qemu_after), tmp_path / "d", uri_of(tmp_path)) as there:
+    with waiting(qemu_after, machine_of(qemu_after), tmp_path / "d", uri_of(tmp_path)) as there:
         sent = send(saved[0], uri_of(tmp_path))
         assert (sent.outcome, sent.error) == ("completed", "")
         runs_on(there, saved)
@@ -150,7 +131,7 @@ def test_a_guest_that_we_received_goes_on_to_another_qemu(
 def test_tls_on_every_channel(qemu_after: Qemu, saved_after: Saved, tmp_path: Path) -> None:
     on = ("multifd", "return-path")
     with waiting(
-        qemu_after, _machine(qemu_after), tmp_path / "d", "tcp:127.0.0.1:0", *on, tls=FILES
+        qemu_after, machine_of(qemu_after), tmp_path / "d", "tcp:127.0.0.1:0", *on, tls=FILES
     ) as there:
         sent = send(saved_after[0], there.tcp(), capabilities=on, tls=TlsFiles(FILES))
         assert (sent.outcome, sent.error) == ("completed", "")
@@ -163,7 +144,9 @@ def test_after_a_cut_in_postcopy_it_goes_on(
 ) -> None:
     qemu, saved = _of(rule, request)
     again = f"unix:{tmp_path / 'again'}"
-    with waiting(qemu, _machine(qemu), tmp_path / "d", uri_of(tmp_path), "postcopy-ram") as there:
+    with waiting(
+        qemu, machine_of(qemu), tmp_path / "d", uri_of(tmp_path), "postcopy-ram"
+    ) as there:
         found: list[Sent] = []
         held, paused = threading.Event(), threading.Event()
 
