@@ -51,8 +51,12 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         new, old = work / "new", work / "old"
         new.mkdir()
         yield new
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(new, folder)
+        try:
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(new, folder)
+        finally:
+            if old.exists() and not folder.exists():  # interrupted between the two
+                os.replace(old, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)

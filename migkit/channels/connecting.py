@@ -18,7 +18,7 @@ from .transports import DescriptorTransport, SocketTransport
 
 __all__ = ["connect", "of_socket", "refuse_tls", "spawned"]
 
-HANDSHAKE_S = 10.0
+HANDSHAKE_S = 60.0
 
 
 def connect(

@@ -18,11 +18,14 @@ from .address import Address, ExecAddress, FdAddress, FileAddress, InetAddress, 
 from .channel import Channel
 from .connecting import of_socket, refuse_tls, spawned
 from .descriptors import open_descriptor, transport_of
+from .handshakes import Handshakes
 from .sockets import bound, is_loopback
 from .tls import TlsFiles, context_of
 from .transports import DescriptorTransport, SocketTransport, wait_for
 
 __all__ = ["Listener", "listen"]
+
+_BREATH_S = 0.01
 
 
 class Listener:
@@ -47,6 +50,7 @@ class Listener:
         self.address = address
         self._tls = tls
         self._socket: socket.socket | None = None
+        self._handshakes = None if tls is None else Handshakes(tls)
         self._descriptor: int | None = None
         self._taken = False
         self._wake, self._waker = os.pipe()
@@ -105,30 +109,44 @@ class Listener:
         while True:
             left = None if end is None else end - time.monotonic()
             listening = [] if self._socket is None else [self._socket.fileno()]
-            if -1 not in listening and not wait_for([*listening, self._wake], left):
+            over = [] if self._handshakes is None else [self._handshakes.fileno()]
+            if -1 not in listening and not wait_for([*listening, *over, self._wake], left):
                 raise ChannelError.of(
                     f"listen on {self.address}", f"nobody came in {timeout_s} s", "wait longer"
                 )
             if self._socket is None or wait_for([self._wake], 0.0):
                 raise ChannelError.of(f"listen on {self.address}", "it was closed", "listen again")
-            with contextlib.suppress(BlockingIOError, ConnectionError):
-                made, peer = self._socket.accept()
-                channel = self._upgraded(made, peer)
-                if channel is not None:
-                    return channel
+            channel = self._shaken() or self._next(self._socket)
+            if channel is not None:
+                return channel
 
-    def _upgraded(self, made: socket.socket, peer: object) -> Channel | None:
+    def _shaken(self) -> Channel | None:
+        """Return a channel whose handshake is over, and tell of one whose failed."""
+        over = None if self._handshakes is None else self._handshakes.take()
+        if isinstance(over, ChannelError):
+            warnings.warn(str(over), RuntimeWarning, stacklevel=3)
+            return None
+        return over
+
+    def _next(self, listening: socket.socket) -> Channel | None:
+        """Accept a connection; with TLS its handshake begins."""
+        try:
+            if not wait_for([listening.fileno()], 0.0):
+                return None
+            made, peer = listening.accept()
+        except (OSError, ValueError):  # it went away again, or too many descriptors are open
+            time.sleep(_BREATH_S)
+            return None
         made.setblocking(True)
         name = str(self.address)
         if isinstance(self.address, InetAddress) and isinstance(peer, tuple):
             name = f"tcp:{peer[0]}:{peer[1]}"
             if self.address.keep_alive:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        try:
-            return of_socket(SocketTransport(made), name, self._tls, None, server=True)
-        except ChannelError as error:
-            warnings.warn(str(error), RuntimeWarning, stacklevel=3)
-            return None
+        if self._handshakes is None:
+            return Channel(SocketTransport(made), name)
+        self._handshakes.begin(made, name)
+        return None
 
     def _only(self, timeout_s: float | None) -> Channel:
         """Return the one channel of what can give no second one."""
@@ -154,6 +172,8 @@ class Listener:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+        if self._handshakes is not None:
+            self._handshakes.close()
         made, self._socket = self._socket, None
         if made is not None:
             made.close()
@@ -180,6 +200,8 @@ class Listener:
         """Let go of the descriptor that `close` leaves for an `accept` that still waits."""
         self.close()
         os.close(self._wake)
+        if self._handshakes is not None:
+            self._handshakes.release()
 
 
 def listen(address: Address, tls: TlsFiles | None = None) -> Listener:

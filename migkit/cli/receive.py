@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migkit.cli import arena, options, output
+from migkit.cli.interruption import Interruption
 from migkit.cli.terminal import Progress
+from migkit.errors import ChannelError, InputError
 from migkit.units import format_bytes, format_rate, parse_bytes, parse_duration
 
 if TYPE_CHECKING:
     from migkit.channels import TlsFiles
-    from migkit.live import Reception
+    from migkit.live import Receiver, Reception
     from migkit.live.receiving import Progress as Where
 
 _EPILOG = """\
 URI is QEMU's: tcp:HOST:PORT, unix:PATH, vsock:CID:PORT, fd:NUMBER, exec:COMMAND,
 file:PATH[,offset=N], or its JSON form. Without a host tcp listens on this machine alone.
 No guest of QEMU runs here. In postcopy pages are asked for as --faults says; after a broken
-connection the source may resume at the same address.
+connection the source may resume at the same address. Ctrl-C and SIGTERM break the connections: the
+source's guest runs on there, what came is told, and --save leaves what was in its folder before.
 
 fault patterns:
   uniform:RATE     RATE requests/s for pages that are missing, each as likely
@@ -36,7 +39,8 @@ examples:
   migkit receive tcp:127.0.0.1:4444 --run --run-for 2s      (source: migkit send arena:64MiB ...)
   (qemu) migrate tcp:127.0.0.1:4444
 
-exit codes: 0 completed; 1 it failed or stays paused; 2 wrong input; 130 interrupted
+exit codes: 0 completed; 1 it failed or stays paused; 2 wrong input, or no source came;
+130 interrupted or terminated
 """
 
 
@@ -85,6 +89,12 @@ def _add_migration(parser: argparse.ArgumentParser) -> None:
         "--wait", metavar="TIME", help="longest wait for the source, such as 30s (default: no end)"
     )
     group.add_argument(
+        "--silence",
+        metavar="TIME",
+        help="longest time in which nothing comes once it is there: 10s, or none for no limit; "
+        "a source that pauses before its switchover says nothing (default: 1h)",
+    )
+    group.add_argument(
         "--recover",
         metavar="TIME",
         help="longest pause of postcopy, such as 10min (default: no end); 0s ends at a break",
@@ -113,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
     run_s = arena.seconds_of(arguments)
     from migkit.live import Receiver
 
-    with Progress() as progress, warnings.catch_warnings():
+    with Progress() as progress, warnings.catch_warnings(), Interruption() as interruption:
         warnings.showwarning = _warned  # type: ignore[assignment]
         warnings.simplefilter("always", RuntimeWarning)
         receiver = Receiver(
@@ -124,24 +134,38 @@ def run(arguments: argparse.Namespace) -> int:
             warn=_say,
             **_settings(arguments),
         )
+        interruption.attach(receiver.stop)
         if arguments.uri.endswith(":0"):
             _say(f"waiting at {receiver.address}")  # the system chose the port
         progress.status(f"waiting at {receiver.address}")
-        received = receiver.run()
-        summary = arena.ran_on(received, run_s)
-    if arguments.save is not None:
-        received.save(arguments.save)
-    if arguments.json is not None:
-        output.write_json(summary, arguments.json)
-    if arguments.json != options.STANDARD_OUTPUT:
-        print(_told(received, summary))
+        received = _received(receiver, interruption)
+        interruption.at_once()
+        summary = arena.ran_on(received, 0.0 if interruption.came else run_s)
+        progress.status("")
+        _deliver(received, summary, arguments)
+        interruption.check()
+        if arguments.save is not None:
+            received.save(arguments.save)
     whole = not summary.get("guest", {}).get("wrong_pages")
     return 0 if received.outcome == "completed" and whole else 1
 
 
-def _check_save(folder: Path | None, *, run: bool) -> None:
-    from migkit.errors import InputError
+def _received(receiver: Receiver, interruption: Interruption) -> Reception:
+    try:
+        return receiver.run()
+    except ChannelError:
+        interruption.check()  # no source had come
+        raise
 
+
+def _deliver(received: Reception, summary: dict[str, Any], arguments: argparse.Namespace) -> None:
+    if arguments.json is not None:
+        output.write_json(summary, arguments.json)
+    if arguments.json != options.STANDARD_OUTPUT:
+        print(_told(received, summary))
+
+
+def _check_save(folder: Path | None, *, run: bool) -> None:
     if folder is None:
         return
     if run:
@@ -164,7 +188,14 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "wait_s": _seconds(arguments.wait, "wait"),
         "recover_s": _seconds(arguments.recover, "recover"),
         "run": arguments.run_guest,
+        **_silence(arguments.silence),
     }
+
+
+def _silence(text: str | None) -> dict[str, float | None]:
+    if text is None:
+        return {}
+    return {"silence_s": None if text == "none" else _seconds(text, "silence")}
 
 
 def _seconds(text: str | None, name: str) -> float | None:

@@ -13,6 +13,8 @@ from migkit.channels import Channel
 from migkit.errors import ChannelError, StreamError
 from migkit.stream.cursor import Cursor
 
+from .watch import Watch
+
 __all__ = ["MOST_RECORD_BYTES", "ChannelCursor", "CutError"]
 
 BUFFER_BYTES = 1 << 20
@@ -29,6 +31,10 @@ class ChannelCursor(Cursor):
     ----------
     channel : Channel
         Read by this cursor alone.
+    watch : Watch
+        Hears what comes, and says why the channel was broken off at this end.
+    size : int
+        Bytes of the buffer at first.
 
     Attributes
     ----------
@@ -42,9 +48,10 @@ class ChannelCursor(Cursor):
 
     live = True
 
-    def __init__(self, channel: Channel, size: int = BUFFER_BYTES) -> None:
+    def __init__(self, channel: Channel, watch: Watch, size: int = BUFFER_BYTES) -> None:
         super().__init__(bytearray(size), 0, 0)
-        self._channel = channel
+        self._channel, self._watch = channel, watch
+        self._awaited = "what follows"
         self._view = memoryview(self.data)
         self._ended = False
         self.received_s = time.monotonic()
@@ -64,6 +71,7 @@ class ChannelCursor(Cursor):
 
     def more(self) -> bool:
         """Wait for any bytes more than there are; False at the channel's end."""
+        self._awaited = "its end"
         if self.left > MOST_RECORD_BYTES:
             raise self.fail(f"more than {MOST_RECORD_BYTES} B without an end")
         return self._fetch(self.left + 1)
@@ -79,6 +87,21 @@ class ChannelCursor(Cursor):
             self._fetch(left)
         return self.end > left
 
+    def widen(self, size: int) -> None:
+        """Make the buffer so large."""
+        grown = bytearray(size)
+        grown[: self.end] = self._view[: self.end]
+        self.data, self._view = grown, memoryview(grown)
+
+    def pass_over(self, count: int, what: str) -> None:
+        """Step over bytes of any number that nobody wants; they are not held."""
+        while count > self.left:
+            count -= self.left
+            self.base += self.end
+            self.at = self.end = 0
+            self.need(min(count, len(self.data)), what)
+        self.at += count
+
     def need(self, count: int, what: str) -> None:
         """Wait for so many bytes.
 
@@ -89,7 +112,10 @@ class ChannelCursor(Cursor):
         """
         if count > MOST_RECORD_BYTES:
             raise self.fail(f"{what} of {count} B, allowed {MOST_RECORD_BYTES} B")
-        if count > self.left and not self.have(count):
+        if count <= self.left:
+            return
+        self._awaited = what
+        if not self.have(count):
             raise CutError.at(
                 self.place,
                 self.record,
@@ -102,9 +128,8 @@ class ChannelCursor(Cursor):
         if self._ended:
             return False
         if self.end == len(self.data):
-            grown = bytearray(min(2 * len(self.data), max(len(self.data) + 1, self.at + wanted)))
-            grown[: self.end] = self._view[: self.end]
-            self.data, self._view = grown, memoryview(grown)
+            self.widen(min(2 * len(self.data), max(len(self.data) + 1, self.at + wanted)))
+        self._watch.heard()
         try:
             count = self._channel.read_some_into(self._view[self.end :])
         except ChannelError as error:
@@ -113,6 +138,14 @@ class ChannelCursor(Cursor):
         self._ended = not count
         self.end += count
         self.received_s = time.monotonic()
+        self._watch.heard()
+        if self._ended and self._watch.reason:
+            raise CutError.at(
+                self.place,
+                self.record,
+                f"{self._awaited} was awaited, and {self._watch.reason}",
+                self._watch.remedy,
+            )
         return bool(count)
 
 

@@ -30,11 +30,13 @@ from .requests import Requests
 from .sections import DeviceSections
 from .settings import ReceiveSettings
 from .urgent import UrgentChannel
+from .watch import Watch
 
 __all__ = ["Destination"]
 
 _LAST_PAGES_S = 10.0
 _LAST_PACKETS_S = 2.0
+_LOOK_S = 0.02
 
 
 class Destination:
@@ -79,7 +81,9 @@ class Destination:
         self.guest = IncomingGuest() if settings.run else None
         self.began_s = self.ended_s = time.monotonic()
         self._failure: MigkitError | None = None
-        self._listed = threading.Event()
+        self._listening = threading.Event()
+        self.watch = Watch(settings.silence_s, self._shut_down)
+        self._yanks, self._ending, self._closed = 0, False, False
         self.main_cursors: list[Cursor] = []
         self._urgent_cursors: list[Cursor] = []
         self._main: Channel | None = None
@@ -88,7 +92,9 @@ class Destination:
         stream = self.reading.stream
         stream.most_ram_bytes = settings.most_ram_bytes
         stream.channel = PageChannel(stream.blocks, self._placing.take)
-        self.multifd = MultifdChannels(self.reading, self._fail, settings.multifd_channels)
+        self.multifd = MultifdChannels(
+            self.reading, self.watch, self._fail, settings.multifd_channels
+        )
         stream.channel.on_flush = self._flush
         self._arrivals: Arrivals | None = None
         if listener is not None:
@@ -101,7 +107,6 @@ class Destination:
             blocks = self.reading.stream.blocks
             self.arena = Arena(blocks) if self.guest is None else self.guest.arena(blocks)
             self.multifd.begin(self.arena)
-            self._listed.set()
         return self.arena
 
     @property
@@ -116,17 +121,29 @@ class Destination:
         """Whether pages come on request."""
         return self.state.startswith("postcopy")
 
-    def yank(self) -> None:
-        """Break the connections, as QEMU's yank does; from any thread."""
+    def yank(self, *, end: bool = False) -> None:
+        """Break the connections, as QEMU's yank does; from any thread and in any state.
+
+        Parameters
+        ----------
+        end : bool
+            Whether postcopy is not to wait for the source to resume it.
+        """
+        self._ending = self._ending or end
+        self._yanks += 1
+        self.watch.yank()
+
+    def _shut_down(self) -> None:
         for channel in (self._main, self._urgent.channel if self._urgent else None):
             if channel is not None:
                 channel.shutdown()
+        self.multifd.shutdown()
 
     def _fail(self, error: MigkitError) -> None:
         """Note what went wrong on another channel, and end the main one."""
         if self._failure is None:
             self._failure = error
-        self.yank()
+        self._shut_down()
 
     def _flush(self) -> None:
         self.memory()
@@ -136,14 +153,23 @@ class Destination:
         if self.requests is not None:
             self.requests.arrived(pages, at_s)
 
+    def listen(self) -> None:
+        """Let pages come on request: what is to be thrown away before that is gone."""
+        self.state = "postcopy-device"
+        self._listening.set()
+
     def _add_urgent(self, channel: Channel) -> None:
-        if not self._listed.wait(_LAST_PAGES_S):
+        """Read such a channel from when postcopy listens on; one at a time."""
+        self._listening.wait()
+        while self._urgent_reads() and not self._closed:
+            time.sleep(_LOOK_S)
+        if self._closed:
             channel.close()
             return
         blocks = self.reading.stream.blocks
         placing = Placing(self.reading.tally("preempt"), self.memory, self._arrived)
         pages = PageChannel(blocks, placing.take)
-        self._urgent = UrgentChannel(channel, placing, pages, self._fail)
+        self._urgent = UrgentChannel(channel, self.watch, placing, pages, self._fail)
         self._urgent_cursors.append(self._urgent.cursor)
 
     def wait_for_main(self) -> None:
@@ -155,18 +181,29 @@ class Destination:
             If it does not come.
         """
         if self._arrivals is not None:
-            self._use(self._arrivals.main(self.settings.wait_s, lambda: False))
+            self._connect(self._arrivals, self.settings.wait_s, 0)
         self.began_s, self.state = time.monotonic(), "active"
 
-    def _use(self, channel: Channel) -> None:
+    def _connect(self, arrivals: Arrivals, limit_s: float | None, yanks: int) -> None:
+        """Wait for a main channel, but no more after a yank."""
+
+        def stopped() -> str:
+            if self._yanks > yanks:
+                return "it was yanked here"
+            return "another channel failed" if self._failure else ""
+
+        channel = arrivals.main(limit_s, stopped)
+        self.watch.begin()
         self._main = channel
         self.replies.use(channel)
         self.reading.connection += 1
+        if stopped():
+            self.watch.yank()
 
     def cursor(self) -> ChannelCursor:
         """Return a cursor over the main channel that is there."""
         assert self._main is not None
-        cursor = ChannelCursor(self._main)
+        cursor = ChannelCursor(self._main, self.watch)
         self.follow(cursor)
         return cursor
 
@@ -192,22 +229,23 @@ class Destination:
             raise self._failure
         if self.state not in {"postcopy-active", "postcopy-recover"} or self.requests is None:
             raise error
+        yanks = self._yanks
+        self.watch.rest()
         self.state = "postcopy-paused"
         self.pauses += 1
         self.requests.broken()
         self.replies.use(None)
         self._close_channels()
         self.settings.warn(f"postcopy is paused: {error}")
-        if self.settings.recover_s == 0 or self._arrivals is None:
+        if self.settings.recover_s == 0 or self._arrivals is None or self._ending:
             raise error
-        self._use(self._arrivals.main(self.settings.recover_s, lambda: self._failure is not None))
+        self._connect(self._arrivals, self.settings.recover_s, yanks)
         self.state = "postcopy-recover"
 
     def finish(self) -> None:
         """Wait for what other channels still bring, and tell the source that all is here."""
         if self.in_postcopy and self.arena is not None:
-            end = time.monotonic() + _LAST_PAGES_S
-            while self.arena.missing and self._urgent_reads() and time.monotonic() < end:
+            while self.arena.missing and self._more_may_come():
                 time.sleep(0.001)
         if self._failure is not None:
             raise self._failure
@@ -215,6 +253,11 @@ class Destination:
             self.guest.finish(self.arena.missing, running=self.in_postcopy)
         self.replies.shut(0)
         self.state = "completed"
+
+    def _more_may_come(self) -> bool:
+        if self.watch.reason or self.watch.silent_s > _LAST_PAGES_S:
+            return False
+        return self._urgent_reads() or (self._arrivals is not None and self._arrivals.pending)
 
     def _urgent_reads(self) -> bool:
         return self._urgent is not None and self._urgent.reading
@@ -228,7 +271,9 @@ class Destination:
 
     def close(self) -> None:
         """End all channels and threads."""
-        self.ended_s = time.monotonic()
+        self.ended_s, self._closed = time.monotonic(), True
+        self._listening.set()
+        self.watch.stop()
         if self._arrivals is not None:
             self._arrivals.close()
         if self.guest is not None:

@@ -94,6 +94,9 @@ class _Main:
         reading = self._to.reading
         for record in reading.stream.read(cursor):
             reading.add(record)
+            if self._to.watch.reason and not cursor.live:
+                watch = self._to.watch
+                raise StreamError.at(cursor.place, "file", watch.reason, watch.remedy)
             if record.kind == "command":
                 self._command(record)
             elif record.kind == "vmdescription":
@@ -157,7 +160,6 @@ class _Main:
             raise StreamError.at(
                 record.offset, "command POSTCOPY_LISTEN", "before RAM, or twice", "see the source"
             )
-        self._to.state = "postcopy-device"
         guest, settings = self._to.guest, self._to.settings
         pattern = settings.faults or none if guest is None else guest.listen()
         account = None if guest is None else guest.account
@@ -166,6 +168,7 @@ class _Main:
         )
         if guest is not None:
             guest.follow(self._to.requests.placed)
+        self._to.listen()
 
     def _run(self, record: Record) -> None:
         if self._to.state != "postcopy-device" or self._to.requests is None:

@@ -22,13 +22,16 @@ from migkit.stream.multifd import Packet, pages_of, read_hello, read_packet
 from migkit.stream.wire import MULTIFD_PACKET_BYTES
 
 from .arena import Arena
-from .channel_cursor import ChannelCursor
+from .channel_cursor import ChannelCursor, CutError
 from .unpacking import Unpacker
+from .watch import Watch
 
 __all__ = ["MultifdChannels"]
 
 _QUIET_S = 0.1
-_LATEST_S = 10.0
+_LOOK_S = 0.25
+_LATEST_S = 60.0
+_HELLO_BYTES = 1 << 12
 _BUFFER_BYTES = 1 << 21
 
 
@@ -39,17 +42,24 @@ class MultifdChannels:
     ----------
     gathering : Gathering
         Counts the packets.
+    watch : Watch
+        Hears what comes, and says why channels were broken off at this end.
     fail : callable
         Gets what went wrong on a channel.
     expected : int or None
-        How many there are; what has come when the first SYNC is due, and stays so for a moment,
-        where it is not told.
+        How many there are. Where it is not told, those that have come when the second SYNC is
+        due: there are no pages before the first.
     """
 
     def __init__(
-        self, gathering: Gathering, fail: Callable[[MigkitError], None], expected: int | None
+        self,
+        gathering: Gathering,
+        watch: Watch,
+        fail: Callable[[MigkitError], None],
+        expected: int | None,
     ) -> None:
-        self._gathering, self._fail, self._expected = gathering, fail, expected
+        self._gathering, self._watch, self._fail = gathering, watch, fail
+        self._expected = expected
         self._meet = threading.Condition()
         self._synced: dict[int, int] = {}
         self._ended: set[int] = set()
@@ -59,7 +69,12 @@ class MultifdChannels:
         self._threads: list[threading.Thread] = []
         self._channels: list[Channel] = []
         self._closed = self._frozen = False
-        self.bytes = 0
+        self._cursors: list[ChannelCursor] = []
+
+    @property
+    def bytes(self) -> int:
+        """What came so far."""
+        return sum(cursor.base + cursor.end for cursor in list(self._cursors))
 
     def __len__(self) -> int:
         """Tell how many there are."""
@@ -69,7 +84,6 @@ class MultifdChannels:
         """Start to read a channel whose first bytes are multifd's."""
         with self._meet:
             self._channels.append(channel)
-            self._last_came = time.monotonic()
         thread = threading.Thread(target=self._run, args=(channel,), name="multifd", daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -92,45 +106,57 @@ class MultifdChannels:
         Raises
         ------
         StreamError
-            If a channel has ended before it.
+            If a channel has ended before it; a `CutError` if they were broken off at this end.
         """
         with self._meet:
             self._released += 1
-            deadline = time.monotonic() + _LATEST_S
-            while not self._frozen and (self._channels or told):
-                if time.monotonic() > deadline:
+            if not self._frozen and (self._synced or told):
+                self._wait_for_all()
+                self._frozen = self._released > 1 or self._expected is not None
+            while late := [c for c, n in self._synced.items() if n < self._released]:
+                self._check_broken(f"SYNC of {', '.join(map(str, sorted(late)))}")
+                ended = self._ended.intersection(late)
+                if ended:
                     raise StreamError.at(
-                        0,
-                        "multifd channels",
-                        f"{len(self._synced)} came in {_LATEST_S} s",
-                        "give as many as the source's multifd-channels, or none",
-                    )
-                self._frozen = self._complete()
-            while not self._closed and not all(
-                count >= self._released for count in self._synced.values()
-            ):
-                late = [c for c in self._ended if self._synced.get(c, 0) < self._released]
-                if late:
-                    raise StreamError.at(
-                        0, f"multifd channel {late[0]}", "ended before its SYNC", "see the source"
-                    )
-                self._meet.wait(1.0)
+                        0, f"multifd channel {min(ended)}", "ended before its SYNC",
+                        "look at the source's log for why it stopped",
+                    )  # fmt: skip
+                if self._closed:
+                    break
+                self._meet.wait(_LOOK_S)
             self._meet.notify_all()
+
+    def _wait_for_all(self) -> None:
+        """Wait until all channels are there, as far as that can be known."""
+        deadline = time.monotonic() + _LATEST_S
+        while not self._complete() and not self._closed:
+            self._check_broken("a channel that has not come")
+            if time.monotonic() > deadline:
+                due = "" if self._expected is None else f" of {self._expected}"
+                raise StreamError.at(
+                    0,
+                    "multifd channels",
+                    f"{len(self._synced)}{due} came in {_LATEST_S:g} s",
+                    "give as many as the source's multifd-channels, or none",
+                )
+            self._meet.wait(_QUIET_S)
 
     def _complete(self) -> bool:
         """Tell whether all channels are there."""
-        ids = sorted(self._synced)
-        if self._closed:
-            return True
         if self._expected is not None:
-            if len(ids) < self._expected:
-                self._meet.wait(_QUIET_S)
-            return len(ids) >= self._expected
-        quiet = time.monotonic() - self._last_came
-        if quiet >= _QUIET_S and ids and ids == list(range(len(self._channels))):
-            return True
-        self._meet.wait(_QUIET_S)
-        return False
+            return len(self._synced) >= self._expected
+        quiet = time.monotonic() - self._last_came >= _QUIET_S
+        return bool(self._synced) and quiet and max(self._synced) == len(self._synced) - 1
+
+    def _check_broken(self, awaited: str) -> None:
+        if self._watch.reason:
+            found = f"{awaited} was awaited, and {self._watch.reason}"
+            raise CutError.at(0, "multifd channels", found, self._watch.remedy)
+
+    def shutdown(self) -> None:
+        """Break all of them off, from any thread."""
+        for channel in list(self._channels):
+            channel.shutdown()
 
     def close(self, timeout_s: float) -> None:
         """Wait for the channels' ends for a while, then end them."""
@@ -151,18 +177,18 @@ class MultifdChannels:
             channel.close()
 
     def _run(self, channel: Channel) -> None:
-        cursor = ChannelCursor(channel, _BUFFER_BYTES)
+        cursor = ChannelCursor(channel, self._watch, _HELLO_BYTES)
+        self._cursors.append(cursor)
         number = -1
         try:
             number = self._hello(cursor, channel)
             self._read(cursor, number)
         except MigkitError as error:
-            if not self._closed:
+            if not (self._closed or self._watch.reason):
                 self._fail(error)
         finally:
             with self._meet:
                 self._ended.add(number)
-                self.bytes += cursor.place
                 self._meet.notify_all()
 
     def _hello(self, cursor: ChannelCursor, channel: Channel) -> int:
@@ -186,6 +212,7 @@ class MultifdChannels:
             arena = self._arena
         if arena is None:
             return
+        cursor.widen(_BUFFER_BYTES)
         while cursor.have(1):
             cursor.settle()
             packet = read_packet(cursor, number, arena.blocks)

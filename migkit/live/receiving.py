@@ -106,8 +106,20 @@ class Receiver:
             check_userfaultfd()
 
     def yank(self) -> None:
-        """Break the connections, from any thread: precopy fails, postcopy pauses."""
+        """Break the connections, as QEMU's ``yank``; from any thread and in any state.
+
+        While a source is waited for, that ends; precopy fails; postcopy is paused, and where it
+        is paused already it ends so. The source sees its connections broken: of precopy its guest
+        runs on there.
+        """
         self._destination.yank()
+
+    def stop(self) -> None:
+        """End in order, from any thread or a signal's handler: a yank after which nothing waits.
+
+        `run` returns what came, or raises where no source had come.
+        """
+        self._destination.yank(end=True)
 
     @property
     def progress(self) -> Progress:
@@ -187,8 +199,9 @@ def receive(
         Gets a `Progress` twice a second.
     **settings
         ``seed``, ``switchover_ack``, ``multifd_channels``, ``most_ram_bytes``, ``wait_s``,
-        ``recover_s``, ``run``, ``warn`` of `migkit.live.settings.ReceiveSettings`. With ``run``
-        a guest of `migkit.live.guest` runs on here, and is the caller's to stop.
+        ``silence_s``, ``recover_s``, ``run``, ``warn`` of
+        `migkit.live.settings.ReceiveSettings`. With ``run`` a guest of `migkit.live.guest` runs on
+        here, and is the caller's to stop.
 
     Returns
     -------

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from migkit.atomic import whole_folder
 from migkit.errors import StorageError
 from migkit.stream.configuration import Configuration
 
@@ -94,12 +95,12 @@ class SavedState:
 
 
 def write_saved(folder: Path, state: SavedState, rams: Sequence[memoryview]) -> None:
-    """Write a folder.
+    """Write a folder, which appears whole or not at all.
 
     Parameters
     ----------
     folder : Path
-        Made if it is not there. The index is written last: a folder without one is not whole.
+        One that is there is replaced; while its room is written, both need theirs.
     state : SavedState
         What it holds.
     rams : sequence of memoryview
@@ -111,14 +112,13 @@ def write_saved(folder: Path, state: SavedState, rams: Sequence[memoryview]) -> 
         If it cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / _INDEX).unlink(missing_ok=True)
-        for number, ram in enumerate(rams):
-            _write_sparse(folder / f"ram-{number}.bin", ram)
-        (folder / _DEVICES).write_bytes(b"".join(s.body for s in state.sections))
-        (folder / _DESCRIPTION).write_bytes(state.description)
-        text = json.dumps(_index(state), indent=1)
-        (folder / _INDEX).write_text(text + "\n", encoding="utf-8")
+        with whole_folder(folder) as new:
+            for number, ram in enumerate(rams):
+                _write_sparse(new / f"ram-{number}.bin", ram)
+            (new / _DEVICES).write_bytes(b"".join(s.body for s in state.sections))
+            (new / _DESCRIPTION).write_bytes(state.description)
+            text = json.dumps(_index(state), indent=1)
+            (new / _INDEX).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise StorageError.of(
             f"save to {folder}", error.strerror or str(error), "give a folder with room for it"

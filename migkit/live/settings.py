@@ -10,7 +10,11 @@ from migkit.errors import InputError
 
 from .faults import FaultPattern
 
-__all__ = ["ReceiveSettings"]
+__all__ = ["SILENCE_S", "ReceiveSettings"]
+
+SILENCE_S = 3600.0
+"""Longest silence where it is not told."""
+_LONGEST_S = 10_000_000
 
 
 _MOST_CHANNELS = 255
@@ -43,6 +47,11 @@ class ReceiveSettings:
         More RAM than this is refused before it is allocated.
     wait_s : float or None
         For how long the source is waited for.
+    silence_s : float or None
+        For how long nothing may come on any channel once the source is connected; None for ever.
+        A source that pauses before the switchover says nothing until its user lets it go on, so
+        an hour is allowed where it is not told. A host that vanished is found sooner with
+        ``keep-alive=on`` in the address.
     recover_s : float or None
         For how long a paused postcopy waits to be resumed; 0 for not at all.
     run : bool
@@ -57,18 +66,25 @@ class ReceiveSettings:
     multifd_channels: int | None = None
     most_ram_bytes: int = 0
     wait_s: float | None = None
+    silence_s: float | None = SILENCE_S
     recover_s: float | None = None
     run: bool = False
     warn: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
-        """Check the channels; take this machine's memory where no bound is told."""
+        """Check the limits; take this machine's memory where no bound is told."""
         number = self.multifd_channels
         if number is not None and not 1 <= number <= _MOST_CHANNELS:
             raise InputError.of(
                 f"multifd_channels {number}",
                 f"allowed 1..{_MOST_CHANNELS}",
                 "give the source's multifd-channels, or leave it out",
+            )
+        if self.silence_s is not None and not 0 < self.silence_s <= _LONGEST_S:
+            raise InputError.of(
+                f"silence of {self.silence_s} s",
+                f"allowed more than 0 s, up to {_LONGEST_S} s, or None for no limit",
+                f"leave it out for {SILENCE_S:g} s",
             )
         if not self.most_ram_bytes:
             object.__setattr__(self, "most_ram_bytes", _machine_memory())

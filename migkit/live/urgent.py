@@ -14,6 +14,7 @@ from migkit.stream.page_records import PageChannel
 
 from .channel_cursor import ChannelCursor, CutError
 from .placing import Placing
+from .watch import Watch
 
 __all__ = ["UrgentChannel"]
 
@@ -25,6 +26,8 @@ class UrgentChannel:
     ----------
     channel : Channel
         With its first bytes there.
+    watch : Watch
+        Hears what comes.
     placing : Placing
         Takes its pages.
     page_channel : PageChannel
@@ -36,12 +39,13 @@ class UrgentChannel:
     def __init__(
         self,
         channel: Channel,
+        watch: Watch,
         placing: Placing,
         page_channel: PageChannel,
         fail: Callable[[MigkitError], None],
     ) -> None:
         self.channel, self._pages, self._fail = channel, page_channel, fail
-        self.cursor = placing.cursor = ChannelCursor(channel)
+        self.cursor = placing.cursor = ChannelCursor(channel, watch)
         self.cursor.record = "channel of postcopy-preempt"
         self._thread = threading.Thread(target=self._run, name="preempt", daemon=True)
         self._thread.start()

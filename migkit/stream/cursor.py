@@ -140,6 +140,10 @@ class Cursor:
         self.need(count, what)
         self.at += count
 
+    def pass_over(self, count: int, what: str) -> None:
+        """Step over bytes that nobody looks at; a cursor over a channel does not hold them."""
+        self.skip(count, what)
+
     def part(self, count: int, what: str) -> Cursor:
         """Step over so many bytes, and return a place at their begin that ends with them."""
         self.need(count, what)

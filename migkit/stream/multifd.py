@@ -138,8 +138,8 @@ def read_packet(cursor: Cursor, channel: int, blocks: Blocks) -> Packet:
     if flags & wire.MULTIFD_FLAG_DEVICE_STATE:
         name, place = _name(cursor), cursor.base + start
         cursor.skip(4, "instance id")
-        cursor.skip(cursor.u32("next_packet_size"), "device state")
-        return Packet(channel, place, cursor.at - start, "device-state", None, method, name)
+        cursor.pass_over(cursor.u32("next_packet_size"), "device state")
+        return Packet(channel, place, cursor.place - place, "device-state", None, method, name)
     return _pages(cursor, channel, start, flags, method, blocks)
 
 

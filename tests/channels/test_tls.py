@@ -1,5 +1,6 @@
 """TLS with QEMU's files: both ends checked, by the host's name and by the client's."""
 
+import contextlib
 import shutil
 import ssl
 import time
@@ -95,20 +96,49 @@ def test_a_client_without_a_certificate_is_refused(
         assert other.read(6) == b"let in"
 
 
-def test_a_peer_that_says_nothing_does_not_hold_the_listener(
-    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "half"])
+def test_peers_that_do_not_shake_hands_hold_nobody_up(
+    said: bytes, pool: ThreadPoolExecutor
 ) -> None:
+    """They are let alone: their limit is a minute, and the next peer comes in at once."""
+    with (
+        contextlib.ExitStack() as silent,
+        listen(parse_address("tcp:127.0.0.1:0"), TlsFiles(FILES)) as listener,
+    ):
+        for _ in range(20):
+            silent.enter_context(connect(listener.address)).write(said)
+        asking = pool.submit(connect, listener.address, TlsFiles(FILES), 50.0)
+        with listener.accept(50) as other, asking.result(50) as one:
+            one.write(b"next")
+            assert other.read(4) == b"next"
+
+
+def test_a_handshake_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("migkit.channels.connecting.HANDSHAKE_S", 0.1)
     with (
         listen(parse_address("tcp:127.0.0.1:0"), TlsFiles(FILES)) as listener,
         connect(listener.address),
+        pytest.warns(RuntimeWarning, match="timed out"),
+        pytest.raises(ChannelError, match="nobody came"),
     ):
-        asking = pool.submit(connect, listener.address, TlsFiles(FILES))
-        with pytest.warns(RuntimeWarning, match="timed out"):
-            other = listener.accept(5)
-        with other, asking.result(5) as one:
-            one.write(b"next")
-            assert other.read(4) == b"next"
+        listener.accept(3)
+
+
+@pytest.mark.filterwarnings("ignore:TLS handshake")
+def test_of_very_many_handshakes_the_oldest_makes_room(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("migkit.channels.handshakes.MOST", 3)
+    with (
+        contextlib.ExitStack() as silent,
+        listen(parse_address("tcp:127.0.0.1:0"), TlsFiles(FILES)) as listener,
+    ):
+        flood = [silent.enter_context(connect(listener.address)) for _ in range(4)]
+        accepting = pool.submit(listener.accept, 50.0)
+        assert flood[0].ready(50.0)
+        assert not flood[3].ready(0.0)
+        listener.close()
+        assert isinstance(accepting.exception(50), ChannelError)
 
 
 def test_files_that_are_missing_or_wrong_are_named(tmp_path: Path) -> None:

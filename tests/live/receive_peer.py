@@ -9,6 +9,7 @@ from migkit.channels import Channel, connect
 from migkit.errors import ChannelError
 from migkit.live import Receiver, Reception
 from migkit.live.sending.guest_image import image_of
+from migkit.stream.writing_pages import PageWriter
 from stream import recorded
 
 
@@ -69,6 +70,14 @@ def receive_channels(
     received = receiver.run()
     source.join()
     return received, source.answers
+
+
+def urgent_pages(first: int, count: int) -> bytes:
+    """Write pages of ``pc.ram`` of a channel of postcopy-preempt, each filled with one byte."""
+    pages = np.arange(first, first + count)
+    filled = np.repeat((pages % 255 + 1).astype(np.uint8), 4096)
+    memory = np.concatenate([np.zeros(first * 4096, np.uint8), filled])
+    return b"".join(PageWriter(4096).records("pc.ram", pages, pages < 0, memoryview(memory)))
 
 
 def memory_of(name: str) -> bytes:

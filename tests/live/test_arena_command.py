@@ -126,7 +126,8 @@ def test_a_destination_that_is_interrupted_while_its_vcpus_wait_ends(tmp_path: P
     assert served.wait(WAIT_S)
     to.send_signal(signal.SIGINT)
     out, error = to.communicate(timeout=WAIT_S)
-    assert (to.returncode, out) == (130, "")
+    assert to.returncode == 130
+    assert "it was yanked here" in out
     assert error.splitlines()[-1] == "migkit: interrupted"
     sending.join(WAIT_S)
     assert results[0].outcome in {"postcopy-paused", "failed"}

@@ -25,7 +25,9 @@ def source(data: bytes) -> Iterator[Receiver]:
     with left:
         with right:
             listener = listen(FdAddress(str(right.fileno())))
-            receiver = Receiver(listener, recover_s=0, wait_s=60.0, faults="uniform:2000")
+            receiver = Receiver(
+                listener, recover_s=0, wait_s=LIMIT_S, silence_s=1.0, faults="uniform:2000"
+            )
         threads = [threading.Thread(target=work, args=(left, data)) for work in (feed, drain)]
         for thread in threads:
             thread.start()
@@ -90,7 +92,9 @@ def test_damaged_multifd_channels(data: st.DataObject) -> None:
     what = st.sampled_from(PATTERNS) | st.binary(min_size=1, max_size=12)
     kinds = st.sampled_from(["overwrite", "insert", "drop", "cut"])
     happened = data.draw(st.lists(st.tuples(kinds, at, what), min_size=1, max_size=3))
-    receiver = Receiver("tcp::0", recover_s=0, wait_s=60.0, multifd_channels=len(channels))
+    receiver = Receiver(
+        "tcp::0", recover_s=0, wait_s=LIMIT_S, silence_s=1.0, multifd_channels=len(channels)
+    )
     peer = Source(receiver)
     for other in (changed(channels[0], happened), *channels[1:]):
         peer.send(other, end=True)

@@ -45,8 +45,8 @@ def rest_of(missing: np.ndarray, section: int) -> bytes:
     return asked + writer.command("POSTCOPY_RESUME") + part + last + writer.EOF
 
 
-def until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+def until(reached: Callable[[], object], limit_s: float = 60.0) -> None:
+    end = time.monotonic() + limit_s
     while not reached():
         assert time.monotonic() < end
         time.sleep(0.005)
