@@ -84,7 +84,8 @@ class VsockAddress:
     Attributes
     ----------
     cid, port : int
-        Context and port.
+        Context and port; 1 is this machine's own context, where its kernel has loopback, and
+        4294967295 any, of a port one that the system chooses.
     """
 
     cid: int

@@ -12,7 +12,7 @@ from .address import Address, ExecAddress, FdAddress, FileAddress, InetAddress
 from .channel import Channel
 from .descriptors import open_descriptor, transport_of
 from .sockets import connected
-from .tls import TlsFiles
+from .tls import TlsFiles, context_of
 from .tls_transport import handshake
 from .transports import DescriptorTransport, SocketTransport
 
@@ -54,6 +54,8 @@ def connect(
             refuse_tls(address, tls)
             return Channel(transport, str(address))
         return of_socket(transport, str(address), tls, timeout_s, server=False)
+    if tls is not None:
+        context_of(tls, server=False)  # what is wrong with the files is told before any work
     host = address.host if isinstance(address, InetAddress) else ""
     made = SocketTransport(connected(address, timeout_s))
     return of_socket(made, str(address), tls, timeout_s, server=False, hostname=host)

@@ -23,6 +23,7 @@ from .address import (
 __all__ = ["address_of_json", "check_inet", "check_port", "main_channel"]
 
 _LONGEST_UNIX_PATH = 107
+_MOST_VSOCK = (1 << 32) - 1
 _CHANNEL_TYPES = ("main", "cpr")
 
 
@@ -109,9 +110,14 @@ def _socket(addr: Mapping[str, Any], written: str) -> Address:
         return UnixAddress("\0" + path if addr.get("abstract") else path)
     if kind == "vsock":
         _members(addr, "vsock", base | {"cid": (str, int), "port": (str, int)}, {})
-        if not (str(addr["cid"]).isdecimal() and str(addr["port"]).isdecimal()):
-            raise _wrong("vsock", repr(dict(addr)), "give cid and port as numbers")
-        return VsockAddress(int(addr["cid"]), int(addr["port"]))
+        numbers = [str(addr[name]) for name in ("cid", "port")]
+        if not all(n.isdecimal() and int(n) <= _MOST_VSOCK for n in numbers):
+            raise _wrong(
+                f"address {written!r}",
+                f"allowed two numbers up to {_MOST_VSOCK}",
+                "write vsock:CID:PORT",
+            )
+        return VsockAddress(int(numbers[0]), int(numbers[1]))
     if kind == "fd":
         _members(addr, "fd", base | {"str": str}, {})
         name = addr["str"]

@@ -14,7 +14,15 @@ from typing import Self
 
 from migkit.errors import ChannelError
 
-from .address import Address, ExecAddress, FdAddress, FileAddress, InetAddress, UnixAddress
+from .address import (
+    Address,
+    ExecAddress,
+    FdAddress,
+    FileAddress,
+    InetAddress,
+    UnixAddress,
+    VsockAddress,
+)
 from .channel import Channel
 from .connecting import of_socket, refuse_tls, spawned
 from .descriptors import open_descriptor, transport_of
@@ -76,6 +84,8 @@ class Listener:
                 self._descriptor = open_descriptor(self.address, None)
             return
         self._socket = bound(self.address)
+        if isinstance(self.address, VsockAddress):
+            self.address = replace(self.address, port=self._socket.getsockname()[1])
         if isinstance(self.address, InetAddress):
             host, port = self._socket.getsockname()[:2]
             self.address = replace(self.address, host=host, port=str(port), to=None)

@@ -19,7 +19,6 @@ from .address import (
     ExecAddress,
     FileAddress,
     InetAddress,
-    VsockAddress,
 )
 from .json_form import address_of_json, check_inet, check_port, main_channel
 
@@ -114,11 +113,13 @@ def _unix(rest: str, written: str) -> Address:
 
 def _vsock(rest: str, written: str) -> Address:
     cid, colon, port = rest.partition(":")
-    if not (colon and cid.isdecimal() and port.isdecimal()):
+    if not colon:
         raise ChannelError.of(
             f"address {written!r}", "allowed two numbers", "write vsock:CID:PORT"
         )
-    return VsockAddress(int(cid), int(port))
+    return address_of_json(
+        {"transport": "socket", "type": "vsock", "cid": cid, "port": port}, written
+    )
 
 
 def _fd(rest: str, written: str) -> Address:

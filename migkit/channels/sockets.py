@@ -19,6 +19,7 @@ from .address import Address, InetAddress, UnixAddress, VsockAddress
 __all__ = ["bound", "connected", "family_of", "is_loopback"]
 
 _BACKLOG = 128
+VMADDR_CID_LOCAL = 1
 
 
 def family_of(address: InetAddress) -> socket.AddressFamily:
@@ -70,7 +71,8 @@ def connected(address: Address, timeout_s: float | None) -> socket.socket:
         made.settimeout(None)
         _set_options(made, address)
         return made
-    raise _cannot("connect to", address, failed, "start the peer first, and check the address")
+    remedy = "start the peer first, and check the address"
+    raise _cannot("connect to", address, failed, _VSOCK.get(_kind(address), remedy))
 
 
 def bound(address: Address) -> socket.socket:
@@ -108,7 +110,20 @@ def bound(address: Address) -> socket.socket:
             failed = error
             continue
         return made
-    raise _cannot("listen on", address, failed, "use a free place of this machine")
+    remedy = "use a free place of this machine"
+    raise _cannot("listen on", address, failed, _VSOCK.get(_kind(address), remedy))
+
+
+_VSOCK = {
+    "loopback": "load the kernel's vsock_loopback module, or use unix:",
+    "vsock": "check the CID: 2 is the host, 4294967295 any of this machine; and the port",
+}
+
+
+def _kind(address: Address) -> str:
+    if not isinstance(address, VsockAddress):
+        return ""
+    return "loopback" if address.cid == VMADDR_CID_LOCAL else "vsock"
 
 
 def _places(address: Address, *, listening: bool) -> list[tuple[socket.AddressFamily, int, Any]]:

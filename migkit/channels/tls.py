@@ -84,7 +84,19 @@ class TlsFiles:
         return path
 
 
-def context_of(files: TlsFiles, *, server: bool) -> ssl.SSLContext:
+class Context(ssl.SSLContext):
+    """What a handshake needs, and what it learns.
+
+    Attributes
+    ----------
+    refused : tuple of str or None
+        Why the peer was refused, and what helps, where OpenSSL would not tell.
+    """
+
+    refused: tuple[str, str] | None = None
+
+
+def context_of(files: TlsFiles, *, server: bool) -> Context:
     """Make what a handshake needs.
 
     Parameters
@@ -96,15 +108,15 @@ def context_of(files: TlsFiles, *, server: bool) -> ssl.SSLContext:
 
     Returns
     -------
-    SSLContext
-        Of TLS 1.2 and later.
+    Context
+        Of TLS 1.2 and later, for one handshake.
 
     Raises
     ------
     ChannelError
         If a file is missing or is not what it must be, or this Python has no PSK.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context = Context(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if server:
         # A source never reads tickets; closing over them resets the connection, and what it wrote
@@ -149,11 +161,22 @@ def _psk(context: Any, files: TlsFiles, *, server: bool) -> None:
     context.set_ciphers("PSK")
     if server:
         known = {name: key for name, key in keys.items() if name in (files.authz or keys)}
-        context.set_psk_server_callback(lambda name: known.get(name or "", b""))
+
+        def key_of(name: str | None) -> bytes:
+            if name not in known:
+                context.refused = (
+                    f"its user name is {name!r}, allowed {', '.join(known) or 'none'}",
+                    f"give it one of these, or add its name to {_KEYS} and to authz",
+                )
+            return known.get(name or "", b"")
+
+        context.set_psk_server_callback(key_of)
     else:
         if files.username not in keys:
             raise ChannelError.of(
-                f"PSK of {files.username!r}", f"known are {', '.join(keys)}", "give username"
+                f"{_KEYS} in {files.directory}",
+                f"no key of user name {files.username!r}, there are {', '.join(keys)}",
+                "give one of these as username",
             )
         context.set_psk_client_callback(lambda _: (files.username, keys[files.username]))
 

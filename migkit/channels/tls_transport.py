@@ -15,6 +15,7 @@ from migkit.errors import ChannelError
 
 from .channel import Transport
 from .tls import TlsFiles, check_peer, context_of
+from .tls_reasons import reason_of
 from .transports import SocketTransport
 
 __all__ = ["TlsTransport", "handshake"]
@@ -70,6 +71,8 @@ class TlsTransport:
                     pass
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                     return 0
+                except ssl.SSLError as error:  # as of TLS 1.3, where a client is refused later
+                    raise ConnectionError(reason_of(error)[0]) from None
             self._flush()
             self._fetch()
 
@@ -102,11 +105,17 @@ class TlsTransport:
         with self._lock:
             for buffer in buffers:
                 for at in range(0, len(buffer), _RECORD):
-                    done += self.session.write(buffer[at : at + _RECORD])
+                    done += self._encrypt(buffer[at : at + _RECORD])
                 if done >= _AT_ONCE:
                     break
         self._flush()
         return done
+
+    def _encrypt(self, part: memoryview) -> int:
+        try:
+            return self.session.write(part)
+        except ssl.SSLError as error:
+            raise ConnectionError(reason_of(error)[0]) from None
 
     def _flush(self) -> None:
         with self._sending:
@@ -192,8 +201,6 @@ def handshake(
     except (OSError, ValueError) as error:
         with contextlib.suppress(OSError):
             made._flush()  # the alert says why
-        reason = getattr(error, "verify_message", "") or str(error)
-        raise ChannelError.of(
-            f"TLS handshake with {peer}", reason, "check the certificates of both ends"
-        ) from None
+        reason, remedy = context.refused or reason_of(error)
+        raise ChannelError.of(f"TLS handshake with {peer}", reason, remedy) from None
     return made

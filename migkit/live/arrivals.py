@@ -134,11 +134,11 @@ class Arrivals:
                 raise _stranger(channel, begins, begun=self._begun)
             else:
                 channel.close()
-                if self._listener.gives_one and not self._closed:
+                if not (self._begun or self._closed):
                     raise ChannelError.of(
                         f"channel {channel.peer}",
                         "ended without a byte",
-                        "connect a source's migrate to it",
+                        "connect a source's migrate to it; of one, its log says why",
                     )
         except MigkitError as error:
             channel.close()

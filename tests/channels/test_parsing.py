@@ -84,6 +84,8 @@ def test_json(written: object, expected: Address) -> None:
         ("unix:", "invalid Unix socket address"),
         ("unix:" + "a" * 108, "107 B"),
         ("vsock:a:b", "vsock:CID:PORT"),
+        ("vsock:3", "allowed two numbers"),
+        ("vsock:4294967296:1", "allowed two numbers up to 4294967295"),
         ("fd:name", "no number"),
         ("exec:", "no command"),
         ("file:", "no path"),

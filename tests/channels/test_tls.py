@@ -12,6 +12,7 @@ import pytest
 
 from channels.test_transports import BULK, talk
 from migkit.channels import Channel, InetAddress, TlsFiles, connect, listen, parse_address
+from migkit.channels.tls import _read_keys
 from migkit.errors import ChannelError
 
 FILES = Path(__file__).parent / "certificates"
@@ -155,14 +156,105 @@ def test_files_that_are_missing_or_wrong_are_named(tmp_path: Path) -> None:
         connect(parse_address("exec:cat"), TlsFiles(FILES))
 
 
-def test_keys_need_a_python_that_has_them(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
-    (tmp_path / "keys.psk").write_text("qemu:0123456789abcdef0123456789abcdef\n")
-    files = TlsFiles(tmp_path)
-    assert files.kind == "psk"
-    if not getattr(ssl, "HAS_PSK", False):
-        with pytest.raises(ChannelError, match=r"Python 3\.13"):
-            listen(parse_address("tcp:127.0.0.1:0"), files)
-        return
-    one, other = pair(pool, files, files)
-    with one, other:
-        talk(one, other, pool)
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("foreign", "unable to get local issuer certificate"), ("expired", "has expired")],
+)
+def test_certificates_that_are_not_in_order_are_named(
+    name: str, told: str, pool: ThreadPoolExecutor
+) -> None:
+    good, bad = TlsFiles(FILES), TlsFiles(FILES / name, verify_peer=False)
+    with (
+        pytest.warns(RuntimeWarning, match="it refused"),
+        pytest.raises(ChannelError, match=f"its certificate: .*{told}"),
+    ):
+        pair(pool, bad, good)
+    with listen(parse_address("tcp:127.0.0.1:0"), good) as listener:
+        asking = pool.submit(connect, listener.address, bad)
+        with (
+            pytest.warns(RuntimeWarning, match=f"its certificate: .*{told}"),
+            pytest.raises(ChannelError, match="nobody came"),
+        ):
+            listener.accept(3.0)
+        with asking.result(50) as refused, pytest.raises(ChannelError, match="it refused: "):
+            refused.read(1)
+
+
+def test_an_end_without_tls_is_named(pool: ThreadPoolExecutor) -> None:
+    with (
+        listen(parse_address("tcp:127.0.0.1:0"), TlsFiles(FILES)) as listener,
+        connect(listener.address) as plain,
+    ):
+        plain.write(b"QEVM\0\0\0\3")
+        with (
+            pytest.warns(RuntimeWarning, match="it speaks no TLS · give it credentials"),
+            pytest.raises(ChannelError, match="nobody came"),
+        ):
+            listener.accept(3.0)
+    with listen(parse_address("tcp:127.0.0.1:0")) as listener:
+        asking = pool.submit(connect, listener.address, TlsFiles(FILES))
+        with listener.accept(50) as plain:
+            assert plain.read(2) == b"\x16\x03"
+            plain.write(b"no TLS here")
+            assert "it speaks no TLS" in str(asking.exception(50))
+    with listen(parse_address("tcp:127.0.0.1:0")) as listener:
+        asking = pool.submit(connect, listener.address, TlsFiles(FILES))
+        listener.accept(50).close()
+        assert "it ended the connection · look at its log" in str(asking.exception(50))
+
+
+def keys(folder: Path, key: str = "0123456789abcdef" * 2, name: str = "qemu") -> Path:
+    folder.mkdir()
+    (folder / "keys.psk").write_text(f"# as psktool writes it\n{name}:{key}\n")
+    return folder
+
+
+class TestKeys:
+    """PSK: with Python 3.13, and the sentence that says so before."""
+
+    def test_they_need_a_python_that_has_them(
+        self, tmp_path: Path, pool: ThreadPoolExecutor
+    ) -> None:
+        files = TlsFiles(keys(tmp_path / "k"))
+        assert files.kind == "psk"
+        if not getattr(ssl, "HAS_PSK", False):
+            with pytest.raises(ChannelError) as caught:
+                listen(parse_address("tcp:127.0.0.1:0"), files)
+            assert str(caught.value) == (
+                "TLS with keys.psk · Python's ssl has PSK from 3.13 on · "
+                "use x509, or run migkit with Python 3.13 or later"
+            )
+            return
+        one, other = pair(pool, files, files)
+        with one, other:
+            talk(one, other, pool)
+
+    @pytest.mark.parametrize(
+        ("other", "told"),
+        [
+            ({"key": "ab" * 16}, "it has another key · give both ends the same keys.psk"),
+            ({"name": "stranger"}, "its user name is 'stranger', allowed qemu"),
+        ],
+    )
+    def test_a_client_with_others_is_refused(
+        self, other: dict[str, str], told: str, tmp_path: Path, pool: ThreadPoolExecutor
+    ) -> None:
+        server = TlsFiles(keys(tmp_path / "s"))
+        client = TlsFiles(keys(tmp_path / "c", **other), username=other.get("name", "qemu"))
+        if not getattr(ssl, "HAS_PSK", False):
+            with pytest.raises(ChannelError, match=r"Python 3\.13"):
+                connect(parse_address("unix:/nowhere"), client)
+            return
+        with (
+            pytest.warns(RuntimeWarning, match=told),
+            pytest.raises(ChannelError, match=r"it refused: |it ended the connection"),
+        ):
+            pair(pool, server, client)
+
+    def test_what_is_no_key_is_refused(self, tmp_path: Path) -> None:
+        for number, line in enumerate(("qemu", "qemu:", "qemu:xyz", ":abcd")):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            (folder / "keys.psk").write_text(f"{line}\n")
+            with pytest.raises(ChannelError, match="no name:hexadecimal"):
+                _read_keys(TlsFiles(folder))

@@ -214,6 +214,44 @@ def test_vsock_that_is_absent_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(VsockAddress(2, 1))
 
 
+def vsock_loopback() -> str:
+    """Return why this machine's kernel has no loopback of vsock; empty where it has."""
+    if not (hasattr(socket, "AF_VSOCK") and Path("/dev/vsock").exists()):
+        return "this machine has no vsock"
+    try:
+        with socket.socket(socket.AF_VSOCK) as made:
+            made.bind((1, 0xFFFFFFFF))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def test_vsock_within_this_machine(pool: ThreadPoolExecutor) -> None:
+    """Its own context is 1; a kernel without loopback is said so."""
+    address = parse_address("vsock:1:4294967295")
+    missing = vsock_loopback()
+    if missing:
+        with pytest.raises(ChannelError) as caught:
+            listen(address)
+        assert missing in str(caught.value)
+        assert "vsock" in str(caught.value)
+        return
+    with listen(address) as listener:
+        assert isinstance(listener.address, VsockAddress)
+        assert listener.address.port < 0xFFFFFFFF
+        with connect(listener.address) as one, listener.accept(50) as other:
+            talk(one, other, pool)
+    with pytest.raises(ChannelError, match=r"check|load the kernel's"):
+        connect(VsockAddress(1, listener.address.port), timeout_s=5)
+
+
+def test_vsock_of_a_context_that_is_not_there() -> None:
+    with pytest.raises(
+        ChannelError, match=r"check the CID: 2 is the host|this machine has no vsock"
+    ):
+        connect(VsockAddress(77, 1), timeout_s=5)
+
+
 def test_threads_that_write_do_not_mix() -> None:
     one, other = socket_pair()
     parts = [bytes([number]) * 100_000 for number in range(8)]
