@@ -9,6 +9,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from migkit.cli import options
+from migkit.errors import InputError
 from migkit.units import parse_bytes, parse_duration
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["add_run", "add_vcpus", "guest_of", "ran_on", "seconds_of", "state_of", "told"]
 
 _PREFIX = "arena:"
+_RUN_S = 1.0
 
 
 def add_vcpus(group: argparse._ArgumentGroup) -> None:
@@ -25,7 +27,6 @@ def add_vcpus(group: argparse._ArgumentGroup) -> None:
         "--vcpus",
         metavar="N",
         type=options.whole_number,
-        default=1,
         help="threads of the guest of arena:SIZE (default: 1)",
     )
 
@@ -35,12 +36,17 @@ def guest_of(arguments: argparse.Namespace) -> Generator[ArenaGuest | None]:
     """Make the guest that SOURCE asks for, and stop it behind; None where it is a saved one."""
     source = str(arguments.source)
     if not source.startswith(_PREFIX):
+        if arguments.vcpus is not None:
+            raise InputError.of(
+                "--vcpus", "a saved guest has no threads here", "send arena:SIZE, or leave it out"
+            )
         yield None
         return
     from migkit.live import ArenaGuest
 
     size = parse_bytes(source.removeprefix(_PREFIX), "arena")
-    with ArenaGuest(size, arguments.workload, vcpus=arguments.vcpus) as guest:
+    vcpus = 1 if arguments.vcpus is None else arguments.vcpus
+    with ArenaGuest(size, arguments.workload, vcpus=vcpus) as guest:
         yield guest
 
 
@@ -62,13 +68,16 @@ def add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--run-for",
         metavar="TIME",
-        default="1s",
         help="for how long after the migration, before its memory is checked (default: 1s)",
     )
 
 
 def seconds_of(arguments: argparse.Namespace) -> float:
     """Return for how long a guest is to run on."""
+    if arguments.run_for is None:
+        return _RUN_S
+    if not arguments.run_guest:
+        raise InputError.of("--run-for", "no guest runs here", "add --run, or leave it out")
     return parse_duration(arguments.run_for, "run-for") / 1e9
 
 

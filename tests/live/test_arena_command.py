@@ -54,9 +54,9 @@ def test_a_guest_goes_from_one_command_to_the_other(
     until(lambda: listens(tmp_path / "mig"), "nobody listens")
     words = ["send", "arena:6MiB", f"unix:{tmp_path}/mig", "--vcpus", "2", "--postcopy-at", "50ms"]
     words += ["--workload", "uniform:3000", "--bandwidth", "24MiB/s"]
-    assert main([*words, "--json", f"{tmp_path}/from.json"]) == 0
-    out, _ = to.communicate(timeout=WAIT_S)
-    assert to.returncode == 0
+    code = main([*words, "--json", f"{tmp_path}/from.json"])
+    out, error = to.communicate(timeout=WAIT_S)
+    assert (code, to.returncode) == (0, 0), error
     assert "0 lost, 0 pages wrong" in out
     assert "blocktime" in out
     sent, came = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("from", "to"))
@@ -93,6 +93,8 @@ def test_a_lost_write_exits_with_1(
         (["send", "arena:much", "unix:x"], "arena 'much'"),
         (["send", "arena:1MiB", "unix:x", "--vcpus", "100"], "allowed 1..64"),
         (["send", "arena:1MiB", "unix:x", "--write-memory"], "leave the workload out"),
+        (["send", "guest.mig", "unix:x", "--vcpus", "2"], "send arena:SIZE"),
+        (["receive", "unix:x", "--run-for", "2s"], "add --run"),
         (["receive", "unix:x", "--run", "--save", "dir"], "leave one out"),
         (["receive", "unix:x", "--run", "--faults", "uniform:5"], "leave one out"),
         (["receive", "unix:x", "--run", "--run-for", "long"], "run-for"),

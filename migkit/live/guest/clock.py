@@ -45,6 +45,11 @@ class GuestClock:
     def __init__(self, ran_ns: int = 0) -> None:
         self._now = _Stretch(ran_ns, None, 0)
 
+    @property
+    def percentage(self) -> int:
+        """QEMU's ``cpu-throttle-percentage``."""
+        return self._now.percentage
+
     def start(self) -> None:
         """Let it go on."""
         if self._now.began_ns is None:
