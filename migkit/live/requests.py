@@ -118,27 +118,37 @@ class Requests:
                 self._ask(page)
 
     def _ask(self, page: int) -> None:
-        """Ask for a page, also where it was asked for before, as a second vCPU does."""
-        account = self._account
+        """Ask for a page, also where it was asked for before, as a second vCPU does.
+
+        While the connection is broken it waits, and its time counts. It is asked for once more
+        after that, though `resumed` has done so: as QEMU's thread tries again.
+        """
+        if not self._wait_for(page):
+            return
         while not self._stopped.is_set():
             self._connected.wait()
             with self._lock:
                 if self._arena.received[page]:
                     return
-                if not self._waiting[page]:
-                    self._waiting[page] = True
-                    self._asked_s[page] = time.monotonic()
-                if account is not None:
-                    account.begin(page)
-                    account = None  # once for a fault, though it may be asked for again
-                message = self._message(page)
                 try:
-                    self._send(message)
+                    self._send(self._message(page))
                 except ChannelError:
                     self._connected.clear()
                     continue
                 self.sent += 1
                 return
+
+    def _wait_for(self, page: int) -> bool:
+        """Note that a page is waited for; False where it is there."""
+        with self._lock:
+            if self._arena.received[page]:
+                return False
+            if not self._waiting[page]:
+                self._waiting[page] = True
+                self._asked_s[page] = time.monotonic()
+            if self._account is not None:
+                self._account.begin(page)
+            return True
 
     def _message(self, page: int) -> bytes:
         blocks = self._arena.blocks
@@ -147,6 +157,11 @@ class Requests:
         size = block.page_bytes or max(blocks.page_size, 4096)
         start = (page - block.first_page) * blocks.page_size // size * size
         return self._writer.request(block.name, start, size)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a page is waited for."""
+        return bool((self._waiting & ~self._arena.received).any())
 
     def broken(self) -> None:
         """Hold back: the connection is broken."""

@@ -17,6 +17,7 @@ from migkit.live import ArenaGuest, Receiver, Reception, Sent, send
 from migkit.live.guest.userfaultfd import check_userfaultfd
 
 WAIT_S = 60.0
+_SERVED = 3
 SLOW = {"max-bandwidth": 24 << 20, "max-postcopy-bandwidth": 24 << 20, "downtime-limit": 20}
 POSTCOPY = ("return-path", "postcopy-ram")
 PREEMPT = (*POSTCOPY, "postcopy-preempt")
@@ -64,8 +65,10 @@ class Pair:
         uri = str(self.receiver.address)
         self._begin(lambda: self.sent.append(send(guest, uri, **values)))
 
-    def cut_when_served(self, pages: int = 3) -> Callable[[object], None]:
+    def cut_when_served(self, *, wait: bool = True) -> Callable[[object], None]:
         """Return what breaks the connection in the source's thread, once it serves requests.
+
+        With `wait` it goes on when the destination is paused and a vCPU waits for a page there.
 
         A request comes behind the word that the guest's state is loaded; from the pass after it
         the source may pause.
@@ -74,10 +77,13 @@ class Pair:
 
         def step(counted: object) -> None:
             requests = self.receiver._destination.requests
-            if requests is not None and len(requests.latency_s) >= pages:
-                passes.append(counted)
+            if requests is None or len(requests.latency_s) < _SERVED:
+                return
+            passes.append(counted)
             if len(passes) == 3:
                 self.receiver.yank()
+                to = self.receiver._destination
+                until(lambda: to.pauses and (not wait or requests.waits), "no wait")
 
         return step
 

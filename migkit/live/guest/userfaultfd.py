@@ -116,7 +116,7 @@ def _refused(number: int) -> UserfaultfdError:
             "run the guest here", found, f"use a kernel with CONFIG_USERFAULTFD, {_WITHOUT}"
         )
     try:
-        value = _SYSCTL.read_text(encoding="ascii").strip()
+        value = _SYSCTL.read_text(encoding="utf-8").strip()
     except OSError:
         value = "not readable"
     return UserfaultfdError.of(
