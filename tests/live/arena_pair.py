@@ -60,8 +60,9 @@ class Pair:
         self._begin(lambda: self.came.append(self.receiver.run()))
 
     def send(self, guest: ArenaGuest, **values: Any) -> None:
-        """Begin to send."""
-        values = {"parameters": SLOW, "timeout_s": WAIT_S} | values
+        """Begin to send: by precopy so that it ends on any machine, by postcopy before it does."""
+        limits = SLOW if "postcopy_at_s" in values else SLOW | {"downtime-limit": 300}
+        values = {"parameters": limits, "timeout_s": WAIT_S} | values
         uri = str(self.receiver.address)
         self._begin(lambda: self.sent.append(send(guest, uri, **values)))
 

@@ -31,7 +31,7 @@ def _here() -> None:
 
 @pytest.mark.parametrize("more", [(), ("multifd",)], ids=["plain", "multifd"])
 def test_precopy(tmp_path: Path, more: tuple[str, ...]) -> None:
-    guest = ArenaGuest(SIZE, "hotcold:1500,hot=50,percent=90", vcpus=2)
+    guest = ArenaGuest(SIZE, "hotcold:800,hot=50,percent=90", vcpus=2)
     guest.start()
     pair = Pair(tmp_path)
     pair.send(guest, capabilities=["return-path", *more])
@@ -107,27 +107,29 @@ def test_pages_of_zeros_that_came_before_postcopy_are_there(tmp_path: Path) -> N
 def test_no_write_is_lost_whatever_is_drawn(tmp_path: Path, seed: int) -> None:
     draws = np.random.default_rng(seed)
     kinds = ("uniform:{}", "sequential:{}", "zipf:{},exponent=1.1", "hotcold:{},hot=50,percent=80",
-             "phases:uniform:{}@300ms+sequential:2000@200ms")  # fmt: skip
-    kind = kinds[draws.integers(len(kinds))].format(draws.integers(500, 6000))
+             "phases:uniform:{}@300ms+sequential:500@200ms")  # fmt: skip
+    at_s = None if draws.random() < 0.3 else float(draws.random() * 0.15)
+    fastest = 800 if at_s is None else 6000
+    kind = kinds[draws.integers(len(kinds))].format(draws.integers(300, fastest))
     vcpus = int(draws.integers(1, 5))
     guest = ArenaGuest(int(draws.integers(256, 2500)) * 4096, kind, vcpus=vcpus)
     guest.start()
-    pair = Pair(tmp_path, recover_s=WAIT_S)
-    at_s = None if draws.random() < 0.3 else float(draws.random() * 0.15)
+    pair = Pair(tmp_path)
     preempt = PREEMPT if at_s is not None and draws.random() < 0.5 else None
+    when = {} if at_s is None else {"postcopy_at_s": at_s}
     rule = ("before", "after")[draws.integers(2)]
-    pair.send(guest, rule=rule, postcopy_at_s=at_s, capabilities=preempt)
+    pair.send(guest, rule=rule, capabilities=preempt, **when)
     arrived_whole(*pair.join())
 
 
 def test_there_and_back(tmp_path: Path) -> None:
-    guest = ArenaGuest(SIZE // 4, "uniform:2000", vcpus=2)
+    guest = ArenaGuest(SIZE // 4, "uniform:800", vcpus=2)
     guest.start()
     for number in range(3):
         folder = tmp_path / str(number)
         folder.mkdir()
         pair = Pair(folder)
-        pair.send(guest, postcopy_at_s=0.03 if number % 2 else None)
+        pair.send(guest, **({"postcopy_at_s": 0.03} if number % 2 else {}))
         sent, came = pair.join()
         assert (sent.error, came.error) == ("", "")
         assert came.guest is not None
@@ -192,7 +194,7 @@ def test_a_pause_that_nobody_ends_leaves_nothing(tmp_path: Path) -> None:
     assert (came.outcome, came.guest) == ("postcopy-paused", None)
     assert sent.outcome == "postcopy-paused"
     assert not guest.running  # it runs at neither side, as with QEMU
-    del pair
+    del pair, cut
     assert open_things() == before
 
 
