@@ -71,7 +71,7 @@ def test_pages_that_are_needed_again_are_not_given_back(
 
 
 CANNOT = {
-    "background-snapshot": "the guest stands still already",
+    "background-snapshot": "not held up here",
     "dirty-bitmaps": "no block devices",
     "late-block-activate": "no block devices",
     "pause-before-switchover": "nobody is there to let it go on",

@@ -31,16 +31,16 @@ SENDABLE: tuple[str, ...] = (
 """The capabilities of QEMU that a source here has."""
 
 _WHY_NOT = {
-    "background-snapshot": "the guest stands still already, there is no moment to hold on to",
-    "dirty-bitmaps": "a saved guest has no block devices with it",
-    "late-block-activate": "a saved guest has no block devices with it",
+    "background-snapshot": "the writes of a guest are not held up here",
+    "dirty-bitmaps": "there are no block devices here",
+    "late-block-activate": "there are no block devices here",
     "pause-before-switchover": "nobody is there to let it go on",
     "postcopy-blocktime": "it is measured where the guest goes to",
     "rdma-pin-all": "there is no RDMA here",
     "validate-uuid": "what the head of the stream says was decided when the guest was saved",
     "x-colo": "no guest runs here beside the other one",
     "x-ignore-shared": "the destination does not share this memory",
-    "zero-blocks": "a saved guest has no block devices with it",
+    "zero-blocks": "there are no block devices here",
     "zero-copy-send": "what is written here is copied by the system",
 }
 _UNHEARD: dict[str, object] = {
