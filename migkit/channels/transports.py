@@ -112,10 +112,13 @@ class DescriptorTransport:
         if self._write is None:
             raise OSError("it is only read from")
         while True:
+            write = self._write  # another thread's `shutdown` takes it away
+            if write is None:
+                raise OSError("it was shut down")
             with contextlib.suppress(BlockingIOError):
-                return os.writev(self._write, buffers)
+                return os.writev(write, buffers)
             poll = select.poll()
-            poll.register(self._write, select.POLLOUT)
+            poll.register(write, select.POLLOUT)
             poll.register(self._wake, select.POLLIN)
             poll.poll()
             if self._shut():

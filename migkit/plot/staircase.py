@@ -128,7 +128,8 @@ def _corner(limit_s: float, bandwidth_bytes_per_s: float, ax: Axes) -> None:
     height = bandwidth_bytes_per_s * limit_s / MIB
     ax.fill_between([0, limit_s], height, facecolor=PALE, edgecolor=FAINT, linewidth=0.6, zorder=0)
     text = f"fits into\n{limit_s:.3g} s: {plain_number(float(f'{height:.2g}'))} MiB"
-    label(ax, text, (ax.get_xlim()[0], height), (3, -2), FAINT, fontsize=6.0, va="top")
+    top = min(height, ax.get_ylim()[1])
+    label(ax, text, (ax.get_xlim()[0], top), (3, -2), FAINT, fontsize=6.0, va="top")
 
 
 def _line(start_s: float, end_s: float, bandwidth_bytes_per_s: float, ax: Axes) -> None:
