@@ -115,6 +115,12 @@ def simulate(
             "allowed a scenario or values that make one",
             "put the values into the scenario",
         )
+    elif not isinstance(scenario, Scenario):
+        raise InputError.of(
+            f"simulate({scenario!r})",
+            f"a {type(scenario).__name__}, not a Scenario",
+            "give Scenario.from_file(PATH), or values such as memory='8GiB'",
+        )
     if replicates is not None:
         return _replicated(scenario, engine, progress, replicates, thread_count(threads))
     from migkit.results import Migration

@@ -203,6 +203,12 @@ class HostProfile:
         """
         if isinstance(name, str) and name in host_names():
             text = (_shipped() / f"{name}.json").read_text(encoding="utf-8")
+        elif not isinstance(name, (str, Path)):
+            raise HostProfileError.of(
+                f"host profile {name!r}",
+                f"a {type(name).__name__}, not a name or a path",
+                did_you_mean("", host_names()),
+            )
         elif Path(name).suffix == ".json" and Path(name).is_file():
             text = Path(name).read_text(encoding="utf-8")
         else:

@@ -92,7 +92,7 @@ class Receiver:
             self.address, self._listener = where.address, where
             self._check_run()
         else:
-            parsed = parse_address(where) if isinstance(where, (str, Mapping)) else where
+            parsed = where if isinstance(where, Address) else parse_address(where)
             self.address = parsed
             if not _is_file(parsed):
                 self._check_run()

@@ -276,7 +276,7 @@ def _until(reached: Callable[[], bool], timeout_s: float | None) -> bool:
 
 
 def _address(address: str | Address) -> Address:
-    made = parse_address(address) if isinstance(address, str) else address
+    made = address if isinstance(address, Address) else parse_address(address)
     if isinstance(made, (ExecAddress, FileAddress)):
         raise InputError.of(
             f"address {made}",

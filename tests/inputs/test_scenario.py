@@ -8,6 +8,7 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+import migkit
 from inputs.strategies import scenarios
 from migkit import datasets
 from migkit.errors import CaptureError, InputError, ScenarioError, StorageError
@@ -326,3 +327,10 @@ def test_parts_of_the_wrong_kind_are_named():
     with pytest.raises(ScenarioError, match="scenario: timeline with 'cut'"):
         Scenario(guest=guest, timeline=("cut",))
     assert Scenario(guest=guest).link == HostProfile.load().link
+
+
+def test_what_is_no_scenario_or_host_is_told() -> None:
+    with pytest.raises(InputError, match="a str, not a Scenario"):
+        migkit.simulate("postcopy-hot")  # type: ignore[call-overload]
+    with pytest.raises(InputError, match="host profile 3 · a int, not a name or a path"):
+        migkit.simulate(host=3)
