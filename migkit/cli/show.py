@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from migkit.frame_rows import frame_rows
 
 if TYPE_CHECKING:
@@ -36,6 +34,8 @@ def rounds_table(migration: Migration) -> str:
     str
         The table; the middle of a very long one is left out.
     """
+    import pandas as pd  # takes a second, which --help and errors need not wait for
+
     rounds = migration.rounds
     if rounds.empty:
         return "no dirty-bitmap sync"
@@ -55,7 +55,9 @@ def rounds_table(migration: Migration) -> str:
 
 
 def _decimals(digits: int) -> Any:
-    return lambda value: "-" if pd.isna(value) else f"{value:.{digits}f}"
+    from pandas import isna
+
+    return lambda value: "-" if isna(value) else f"{value:.{digits}f}"
 
 
 def summary_lines(migration: Migration) -> list[str]:

@@ -307,3 +307,11 @@ def test_a_closed_stream_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     assert main(["scenarios"]) == 0
     assert main(["scenarios", "no-such-name"]) == 2
+
+
+def test_help_and_errors_wait_for_no_large_library() -> None:
+    code = (
+        "import sys, migkit.cli; sys.exit(sorted({'pandas', 'matplotlib'} & {*sys.modules}) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert done.returncode == 0
