@@ -112,7 +112,7 @@ class Listener:
         ChannelError
             If none came, or the listener was closed.
         """
-        if self._socket is None and not self._taken:
+        if self.gives_one and not self._taken:
             self._taken = True
             return self._only(timeout_s)
         end = None if timeout_s is None else time.monotonic() + timeout_s

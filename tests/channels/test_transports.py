@@ -263,3 +263,10 @@ def test_threads_that_write_do_not_mix() -> None:
         for thread in threads:
             thread.join(5)
     assert sorted(came) == parts
+
+
+def test_nothing_is_accepted_after_close() -> None:
+    listener = listen(parse_address("tcp:127.0.0.1:0"))
+    listener.close()
+    with pytest.raises(ChannelError, match="it was closed"):
+        listener.accept()
