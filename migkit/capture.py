@@ -211,12 +211,22 @@ def _check_files(folder: Path) -> None:
 def _read_logs(folder: Path) -> dict[str, EventLog]:
     logs: dict[str, EventLog] = {}
     for side, name in LOG_FILES.items():
+        if side == "dest" and _is_empty(folder / name):
+            continue  # a destination that nothing ever reached
         epoch_ns = logs["source"].epoch_ns if "source" in logs else None
         try:
             logs[side] = read_log(folder / name, side, epoch_ns)
         except TraceLogError as error:
             raise CaptureError(f"read capture {folder}: {error}") from error
     return logs
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        with gzip.open(path) as file:
+            return not file.read(1)
+    except (OSError, EOFError, zlib.error):
+        return False  # reading it says what is wrong with it
 
 
 def _final_replies(

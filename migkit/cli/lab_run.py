@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ from migkit.cli.terminal import Progress
 
 if TYPE_CHECKING:
     from migkit.lab.image import GuestImage
-    from migkit.scenario import Scenario
 
 _EPILOG = """\
 SCENARIO is a scenario's file, a shipped one's name (migkit scenarios lists them), or a capture to
@@ -25,14 +23,28 @@ record again.
 The guest writes pages as its workload says; it needs no system and no rights. With --out the
 capture is kept in DIR, where migkit validate, compare and read take it.
 
-MOMENT is a time after migrate (3s), or a trace event of the source and how long after it
-(ram_save_complete+200ms, which is inside save_complete of the memory).
+MOMENT is a time after migrate (3s), a state of the source (state:postcopy-active), or a trace
+event of the source and how long after it (ram_save_complete+200ms, which is inside save_complete
+of the memory). A cut can come to the byte, too: before the first byte of save_complete
+(save_complete), behind so many pages of postcopy (postcopy:100), behind so many bytes
+(bytes:8MiB).
+
+What goes wrong can stand in the scenario's file, in a table failures:
+  [failures]
+  cut = "postcopy:100"
+  recover = "1s"
+  outages = "2s+500ms"
+and kill, destination, disk as below. The link's loss, jitter and rates over time are the
+scenario's own (link, link_profile, timeline); the tap that makes them tells what is modelled.
 
 examples:
   migkit lab run postcopy-hot --out runs/postcopy
   migkit lab run captures/precopy-hot-tight --rule before
   migkit lab run postcopy-hot --cut ram_save_complete+200ms --recover 2s
+  migkit lab run postcopy-hot --cut postcopy:500 --recover 1s
   migkit lab run postcopy-hot --kill dest@postcopy_start+200ms
+  migkit lab run postcopy-hot --refuse wrong-memory
+  migkit lab run to-file.toml --disk 8MiB
   migkit lab run postcopy-hot --image live.iso --boot 60s
 """
 
@@ -63,17 +75,40 @@ def add_parser(parts: options.Commands) -> None:
         metavar="TIME",
         help="how long it boots before migrate (default: 10s)",
     )
-    failures = parser.add_argument_group("failures on purpose")
-    failures.add_argument("--cut", metavar="MOMENT", help="cut the connection")
-    failures.add_argument(
-        "--recover", metavar="TIME", help="try to recover so long after the cut: 2s"
-    )
-    failures.add_argument("--kill", metavar="SIDE@MOMENT", help="end source or dest at once")
-    failures.add_argument(
-        "--refuse", action="store_true", help="nothing listens where the source connects to"
-    )
+    _add_failures(parser)
     options.add_json(parser)
     parser.set_defaults(run=run, parser=parser)
+
+
+def _add_failures(parser: options.Container) -> None:
+    from migkit.lab.refusals import REFUSALS
+
+    group = parser.add_argument_group("failures on purpose")
+    group.add_argument("--cut", metavar="MOMENT", help="cut the connection")
+    group.add_argument(
+        "--recover",
+        metavar="TIME",
+        help="recover so long after both sides have noticed the cut: 1s",
+    )
+    group.add_argument("--kill", metavar="SIDE@MOMENT", help="end source or dest at once")
+    group.add_argument(
+        "--refuse",
+        dest="destination",
+        metavar="HOW",
+        nargs="?",
+        const="absent",
+        help="the destination refuses: "
+        + "; ".join(f"{name}: {told}" for name, told in REFUSALS.items())
+        + " (default: absent)",
+    )
+    group.add_argument(
+        "--disk",
+        metavar="SIZE",
+        help="what fits on the disk of a migration to a file: 8MiB",
+    )
+    group.add_argument(
+        "--outage", dest="outages", metavar="BEGIN+LENGTH", help="nothing passes: 2s+500ms"
+    )
 
 
 def add_run(parser: options.Container) -> None:
@@ -99,20 +134,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Run and show."""
     from migkit.capture import RESULT_FILE
     from migkit.lab import run as run_pair
-    from migkit.lab.running import read_lab_scenario
+    from migkit.lab.failures import written_failures
+    from migkit.lab.scenario_file import read_lab_file
 
     output.check_file(arguments.json, "--json")
     output.check_folder(arguments.out, RESULT_FILE)
     image = _image(arguments)
-    path = scenario_path(arguments.scenario)
-    scenario = _with_failures(read_lab_scenario(path), arguments)
+    scenario, failures = read_lab_file(scenario_path(arguments.scenario))
+    given = {name: getattr(arguments, name) for name in _FAILURES}
+    own = {name: value for name, value in given.items() if value is not None}
+    failures = written_failures(own, failures)
     with Progress() as progress, ends_with_us():
         capture = run_pair(
             scenario,
             arguments.out,
             rule=arguments.rule,
             qemu=arguments.qemu,
-            kill=arguments.kill,
+            failures=failures,
             tap=arguments.tap,
             image=image,
             say=progress.status,
@@ -141,23 +179,6 @@ def _image(arguments: argparse.Namespace) -> GuestImage | None:
         return None
     boot_s = parse_duration(arguments.boot or "10s", "--boot") / 1e9
     return GuestImage(arguments.image, arguments.append, arguments.initrd, boot_s)
-
-
-def _with_failures(scenario: Scenario, arguments: argparse.Namespace) -> Scenario:
-    from migkit.errors import InputError
-    from migkit.lab.failures import cut_at, recovery_after
-    from migkit.scenario.timeline import TimelineItem
-
-    items = list(scenario.timeline)
-    if arguments.cut is not None:
-        items.append(cut_at(arguments.cut))
-    if arguments.recover is not None:
-        items += recovery_after(items, arguments.recover)
-    if arguments.refuse:
-        items.append(TimelineItem("connect-failure", at_s=0))
-    if arguments.kill is not None and "@" not in arguments.kill:
-        raise InputError.of(f"--kill {arguments.kill}", "no moment", "write dest@3s")
-    return dataclasses.replace(scenario, timeline=tuple(items))
 
 
 def reproduce_real(arguments: argparse.Namespace) -> int:
@@ -209,11 +230,16 @@ def result_lines(result: dict[str, Any]) -> list[str]:
 def ends_with_us() -> Iterator[None]:
     """Let a request to terminate end everything in order, as an interruption does.
 
-    A signal that the process was started to ignore, as by ``nohup``, stays ignored.
+    Once: what is being ended is not disturbed by a second request. A signal that the process was
+    started to ignore, as by ``nohup``, stays ignored.
     """
+    asked = False
 
     def interrupted(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise KeyboardInterrupt
 
     heard = [number for number in _REQUESTS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, interrupted) for number in heard}
@@ -224,4 +250,5 @@ def ends_with_us() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-_REQUESTS = (signal.SIGTERM, signal.SIGHUP)
+_FAILURES = ("cut", "recover", "kill", "destination", "disk", "outages")
+_REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -16,17 +16,24 @@ from migkit.scenario.from_capture import EXACT
 from migkit.workloads import HotCold, Sequential, Uniform, Workload
 
 if TYPE_CHECKING:
+    from migkit.lab.failures import Failures
     from migkit.lab.pair import Observed
     from migkit.lab.qemus import Qemu
     from migkit.scenario import Scenario
 
 __all__ = ["scenario_dict", "write_capture"]
 
+_TRANSPORTS = {"tcp": "tcp loopback", "file": "file"}
 _PATTERNS = {Sequential: "sequential", Uniform: "uniform", HotCold: "hotcold"}
 
 
 def write_capture(
-    folder: Path, logs: Path, scenario: Scenario, observed: Observed, pair: tuple[Qemu, Qemu]
+    folder: Path,
+    logs: Path,
+    scenario: Scenario,
+    observed: Observed,
+    pair: tuple[Qemu, Qemu],
+    failures: Failures | None = None,
 ) -> None:
     """Write a capture.
 
@@ -42,8 +49,12 @@ def write_capture(
         What was seen.
     pair : tuple of Qemu
         Source and destination.
+    failures : Failures, optional
+        What went wrong on purpose.
     """
     written = scenario_dict(scenario, observed, pair[0])
+    if failures is not None and failures.to_dict():
+        written["failures"] = failures.to_dict()
     _write_json(folder / SCENARIO_FILE, written)
     machines = {
         side: {"version": qemu.version_text, "rule": qemu.rule}
@@ -103,7 +114,11 @@ def scenario_dict(scenario: Scenario, observed: Observed, qemu: Qemu) -> dict[st
             "ram_blocks": observed.ram_blocks,
             "workload": _workload(scenario.workload),
         },
-        "transport": {"uri": "tcp loopback", "relay": relay, "relay_bytes_per_s": rate},
+        "transport": {
+            "uri": _TRANSPORTS[scenario.transport.kind],
+            "relay": relay,
+            "relay_bytes_per_s": rate,
+        },
         "capabilities": {name: True for name, on in scenario.capabilities.to_qmp().items() if on},
         "parameters": scenario.parameters.to_qmp(changed_only=True),
         "timeline": observed.timeline,
@@ -136,7 +151,7 @@ def _workload(spec: Workload) -> dict[str, Any]:
 def _fits_captures(scenario: Scenario) -> bool:
     """Whether guest and link are of the kind that the captures' files can tell."""
     spec = scenario.workload
-    if type(spec) not in _PATTERNS or not spec.writes.counted:
+    if type(spec) not in _PATTERNS or not spec.writes.counted or scenario.transport.kind != "tcp":
         return False
     plain = Guest.of_captures(scenario.guest.memory_bytes, spec.base_page, spec.total_pages or 0)
     guest = dataclasses.replace(scenario.guest, vcpus=plain.vcpus)

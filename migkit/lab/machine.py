@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import resource
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,10 +39,19 @@ class Machine:
         Where its log and serial line lie.
     events : Path
         File with the trace events that it logs.
+    before : sequence of str
+        Words that stand before the program's.
     """
 
     def __init__(
-        self, name: str, qemu: Qemu, words: Sequence[str], folder: Path, events: Path
+        self,
+        name: str,
+        qemu: Qemu,
+        words: Sequence[str],
+        folder: Path,
+        events: Path,
+        *,
+        before: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.trace.log"
@@ -57,7 +67,7 @@ class Machine:
         errors = folder / f"{name}.stderr.txt"
         with its_end:
             keep = [its_end.fileno()]
-            self.child = Child([*qemu.command, *words, *control], errors, keep)
+            self.child = Child([*before, *qemu.command, *words, *control], errors, keep)
         self._client: Any = None
         self._listener: Any = None
         self.silent = False
@@ -156,6 +166,11 @@ class Machine:
         """Return the last heartbeat: milliseconds of guest time, and page writes so far."""
         found = _BEAT.findall(self.printed())
         return (int(found[-1][0]), int(found[-1][1])) if found else None
+
+    def limit_files(self, size_bytes: int) -> None:
+        """Let it write no file beyond a size: as on a full disk, its writes fail."""
+        # The program inherits from Python that the signal for this is ignored.
+        resource.prlimit(self.child.pid, resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
 
     async def close(self) -> None:
         """End it at once: its log is written line by line, so it is whole."""

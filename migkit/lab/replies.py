@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["outcome_of", "progress_line", "read_blocks"]
+__all__ = ["ABSENT", "FINAL", "is_over", "outcome_of", "progress_line", "read_blocks", "settled"]
+
+FINAL = ("completed", "failed", "cancelled")
+"""States in which a migration has ended."""
+ABSENT = ("exited", "no answer")
+"""What stands for the state of a QEMU that gives none."""
 
 _BLOCK = re.compile(r"^\s*(\S+)\s+(\d+ \SiB)((?:\s+0x[0-9a-f]+){3})", re.MULTILINE)
 
@@ -41,6 +46,25 @@ def outcome_of(
 
 def _status(reply: Any) -> str:
     return str(reply.get("status", "none")) if isinstance(reply, dict) else str(reply)
+
+
+def is_over(status: str) -> bool:
+    """Tell whether a side does nothing more by itself: ended, gone, or paused in postcopy."""
+    return status in (*FINAL, *ABSENT, "postcopy-paused")
+
+
+def settled(source: str, dest: str, *, unreached: bool) -> bool:
+    """Tell whether both sides have noticed that a migration goes no further.
+
+    Parameters
+    ----------
+    source, dest : str
+        Their states.
+    unreached : bool
+        Whether the source never reaches the destination, so that this one waits for ever.
+    """
+    waits = ("none", "setup") if unreached else ()
+    return is_over(source) and (source == "completed" or is_over(dest) or dest in waits)
 
 
 def progress_line(status: str, t_s: float, reply: dict[str, Any]) -> str:

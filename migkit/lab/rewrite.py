@@ -6,7 +6,6 @@ the same moment after postcopy began, which is inside ``save_complete`` of the o
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from migkit.atomic import whole_folder
 from migkit.errors import LabError
-from migkit.lab.failures import cut_at, recovery_after
 from migkit.lab.install import install
 from migkit.lab.qemus import choose_qemu
 from migkit.lab.running import run
@@ -101,14 +99,15 @@ def rewrite_scenario(name: str = "postcopy", **more: Any) -> Scenario:
     -------
     Scenario
         96 MiB, 80 of them written at random; postcopy after half a second, with a downtime limit
-        that lets the older rule leave most of the memory to ``save_complete``. Precopy is half as
-        fast, so that it is far from that limit even if the command for postcopy comes late.
+        and a bandwidth of its own that let the older rule leave most of the memory to
+        ``save_complete``. Precopy, at a quarter of it, is far from that limit even if the command
+        for postcopy comes late.
     """
     return Scenario.build(
         name=name,
         memory="96MiB",
         workload="uniform:2000,pages=20000,base=1024,seed=3,write=count",
-        bandwidth="16MiB/s",
+        bandwidth="8MiB/s",
         postcopy_bandwidth="32MiB/s",
         downtime_limit="2s",
         link_bandwidth="40MB/s",
@@ -171,15 +170,14 @@ def _made(
     own: list[str | PathLike[str]],
     tell: Callable[[str], None],
 ) -> RealEvidence:
-    def recorded(scenario: Scenario, rule: str) -> Capture:
-        tell(scenario.name)
-        place = None if folder is None else folder / scenario.name
-        return run(scenario, place, rule=rule, qemu=own, tap=True)
+    def recorded(name: str, rule: str, cut: str | None = None) -> Capture:
+        tell(name)
+        place = None if folder is None else folder / name
+        failures = {} if cut is None else {"cut": cut, "recover": _RECOVERS_AFTER}
+        return run(rewrite_scenario(name), place, rule=rule, qemu=own, failures=failures, tap=True)
 
-    plain = {
-        rule: recorded(rewrite_scenario(f"postcopy-{rule}"), rule) for rule in ("before", "after")
-    }
-    lost = recorded(_cut(_INTO_COMPLETE, "cut-in-complete-before"), "before")
+    plain = {rule: recorded(f"postcopy-{rule}", rule) for rule in ("before", "after")}
+    lost = recorded("cut-in-complete-before", "before", _INTO_COMPLETE)
     moment = next((row["seconds_since_postcopy_start"] for row in _cuts(lost)), None)
     if moment is None:
         raise LabError.of(
@@ -187,16 +185,9 @@ def _made(
             "the migration was over before",
             "try it on a quiet machine",
         )
-    saved = recorded(_cut(f"postcopy_start+{moment}s", "cut-same-moment-after"), "after")
+    saved = recorded("cut-same-moment-after", "after", f"postcopy_start+{moment}s")
     runs = (*plain.values(), lost, saved)
     return RealEvidence(tuple(map(_row, runs)), _judged(plain, lost, saved))
-
-
-def _cut(moment: str, name: str) -> Scenario:
-    scenario = rewrite_scenario(name)
-    cut = cut_at(moment)
-    items = (*scenario.timeline, cut, *recovery_after([cut], _RECOVERS_AFTER))
-    return dataclasses.replace(scenario, timeline=items)
 
 
 def _cuts(capture: Capture) -> list[dict[str, Any]]:

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
-import json
 import tempfile
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from migkit.atomic import whole_folder
 from migkit.errors import LabError, NotSimulatedError
 from migkit.host import HostProfile
+from migkit.lab.between import tap_link
 from migkit.lab.capture_files import write_capture
-from migkit.lab.failures import kill_at
+from migkit.lab.failures import Failures, check_failures, kill_at, written_failures
 from migkit.lab.guest_program import build_guest
 from migkit.lab.guest_words import fit_guest, guest_words
 from migkit.lab.image import GuestImage
 from migkit.lab.pair import Pair
 from migkit.lab.qemus import Qemu, choose_qemu
+from migkit.lab.refusals import machine_words, on_small_disk
+from migkit.lab.scenario_file import read_lab_file
 from migkit.lab.session import observe
-from migkit.lab.timeline import Item, needs_tap
+from migkit.lab.thread import in_thread
+from migkit.lab.timeline import needs_tap
+from migkit.network import Link
 from migkit.scenario import Scenario
 
 if TYPE_CHECKING:
     from migkit.capture import Capture
 
-__all__ = ["read_lab_scenario", "run"]
+__all__ = ["run"]
 
 _LEAD_S = 1.0
-_Result = TypeVar("_Result")
 
 
 def run(
@@ -43,6 +44,7 @@ def run(
     rule: str | None = None,
     qemu: Iterable[str | PathLike[str]] = (),
     kill: str | None = None,
+    failures: Failures | Mapping[str, Any] | None = None,
     tap: bool = False,
     image: GuestImage | None = None,
     say: Callable[[str], None] | None = None,
@@ -62,6 +64,9 @@ def run(
         QEMUs of your own to choose from, see `migkit.lab.find_qemus`.
     kill : str, optional
         The sudden end of a side: ``"source@3s"`` (`migkit.lab.failures.kill_at`).
+    failures : Failures or mapping, optional
+        What goes wrong on purpose: ``{"cut": "postcopy:100", "recover": "1s"}``
+        (`migkit.lab.failures.written_failures`); what the scenario's file says if left out.
     tap : bool
         Whether the stream passes through a `migkit.tap.Tap` even if nothing happens to the link:
         it counts the pages inside ``save_complete`` on any version of QEMU.
@@ -83,63 +88,34 @@ def run(
     InputError
         If the scenario is not valid.
     """
-    asked = scenario if isinstance(scenario, Scenario) else read_lab_scenario(Path(scenario))
+    asked, wrong = (
+        (scenario, Failures()) if isinstance(scenario, Scenario) else read_lab_file(Path(scenario))
+    )
+    if failures is not None:
+        wrong = failures if isinstance(failures, Failures) else written_failures(failures)
+    if kill is not None:
+        wrong = dataclasses.replace(wrong, kill=kill_at(kill))
+    check_failures(wrong, cut_in_timeline=_has(asked, "cut"), to_file=_to_file(asked))
     chosen = choose_qemu(rule or asked.completion_rule, qemu)
     fitted = _as_run(asked, chosen) if image else fit_guest(_as_run(asked, chosen))
     tell = say or (lambda text: None)
     with _place(out) as folder:
         with tempfile.TemporaryDirectory(prefix="migkit-lab.") as work:
             logs = Path(work)
-            timeline = (*fitted.timeline, *((kill_at(kill),) if kill else ()))
-            pair = _pair(fitted, chosen, _guest(fitted, image, logs), timeline, tap)
-            observed = _in_thread(lambda: observe(pair, fitted, logs, tell))
-            write_capture(folder, logs, fitted, observed, (chosen, chosen))
+            pair = _pair(fitted, chosen, _guest(fitted, image, logs), wrong, logs)
+            pair.tap = pair.tap or (tap and not pair.unreached)
+            observed = in_thread(lambda: observe(pair, fitted, logs, tell))
+            write_capture(folder, logs, fitted, observed, (chosen, chosen), wrong)
         if out is None:
             return _read_whole(folder)
     return _read(Path(str(out)))
 
 
-def read_lab_scenario(path: Path) -> Scenario:
-    """Read a scenario from a file, or from a capture to record again.
-
-    Parameters
-    ----------
-    path : Path
-        A TOML or JSON file of `migkit.scenario.Scenario.from_file`, or a capture's folder or
-        ``scenario.json``.
-
-    Returns
-    -------
-    Scenario
-        The scenario.
-
-    Raises
-    ------
-    MigkitError
-        If it is neither.
-    """
-    if path.is_dir() or _tells_its_qemu(path):
-        return Scenario.from_capture(path)
-    return Scenario.from_file(path)
-
-
-def _tells_its_qemu(path: Path) -> bool:
-    """Whether a file is a capture's scenario.json: that of a user names no recorded QEMU."""
-    if path.suffix != ".json":
-        return False
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(values, dict) and isinstance(values.get("qemu"), dict)
-
-
 def _as_run(scenario: Scenario, qemu: Qemu) -> Scenario:
     """Refuse what a pair on this machine cannot do; take rule and version from the QEMU."""
     for found, what, fix in (
-        (scenario.transport.kind != "tcp", f"transport {scenario.transport.kind}", "use tcp"),
+        (scenario.transport.kind == "exec", "transport exec", "use tcp or file"),
         (bool(scenario.iterables), "other iterable handlers", "leave them out"),
-        (_changes_more(scenario), "a link-change of more than its bandwidth", "change that alone"),
         (scenario.runstate != "running", f"runstate {scenario.runstate}", "use running"),
         (scenario.parameters.to_qmp(changed_only=True).get("tls-creds"), "TLS", "leave it out"),
     ):
@@ -148,9 +124,20 @@ def _as_run(scenario: Scenario, qemu: Qemu) -> Scenario:
     return dataclasses.replace(scenario, completion_rule=qemu.rule, qemu_version=qemu.version_text)
 
 
-def _changes_more(scenario: Scenario) -> bool:
-    changes = [item for item in scenario.timeline if item.command == "link-change"]
-    return any(set(item.arguments) != {"bandwidth"} for item in changes)
+def _has(scenario: Scenario, command: str) -> bool:
+    return any(item.command == command for item in scenario.timeline)
+
+
+def _file(scenario: Scenario, folder: Path) -> str:
+    """Return the file that the migration goes to, as its URI names it."""
+    if not _to_file(scenario):
+        return ""
+    offset = scenario.transport.offset_bytes
+    return f"{folder / 'memory'}{f',offset={offset}' if offset else ''}"
+
+
+def _to_file(scenario: Scenario) -> bool:
+    return scenario.transport.kind == "file"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,32 +162,34 @@ def _guest(scenario: Scenario, image: GuestImage | None, folder: Path) -> _Boote
 
 
 def _pair(
-    scenario: Scenario,
-    qemu: Qemu,
-    guest: _BootedGuest,
-    timeline: tuple[Item, ...],
-    tap: bool,
+    scenario: Scenario, qemu: Qemu, guest: _BootedGuest, failures: Failures, folder: Path
 ) -> Pair:
-    machine = [
-        *("-machine", "pc", "-accel", scenario.accelerator.name, "-nodefaults"),
-        *("-display", "none", "-smp", str(scenario.guest.vcpus)),
-        *("-m", f"{scenario.guest.memory_bytes >> 20}M"),
-        *guest.words,
+    plain, refusal = HostProfile.load().link, failures.destination
+    disk, size = folder / "disk", scenario.guest.memory_bytes
+    words = [
+        *("-accel", scenario.accelerator.name, "-nodefaults", "-display", "none"),
+        *("-smp", str(scenario.guest.vcpus), *guest.words),
     ]
-    plain = HostProfile.load().link
-    slow = scenario.link != plain
-    rate = scenario.link.bandwidth_bytes_per_s  # the tap lets through just that
+    disk.mkdir()
+    before: dict[str, tuple[str, ...]] = {}
+    if refusal == "memory-full":
+        before["dest"] = on_small_disk(disk, size // 2)
+    link = tap_link(scenario.link, plain)
+    changed = link != Link() or needs_tap(scenario.timeline)
     return Pair(
         source=qemu,
         dest=qemu,
-        words=machine,
+        words=words,
+        own_words={side: machine_words(side, size, refusal, disk) for side in ("source", "dest")},
+        before=before,
         ready=guest.ready,
         lead_s=guest.lead_s,
-        tap=tap or slow or needs_tap(timeline),
-        bytes_per_s=rate if slow else 0,
-        latency_ns=max(scenario.link.latency_ns - plain.latency_ns, 0),
-        timeline=timeline,
-        refused=any(item.command == "connect-failure" for item in scenario.timeline),
+        link=link,
+        file=_file(scenario, disk),
+        failures=failures,
+        timeline=scenario.timeline,
+        seed=scenario.seed,
+        tap=changed or bool(failures.cut or failures.outages),
     )
 
 
@@ -229,38 +218,3 @@ def _read_whole(folder: Path) -> Capture:
     with contextlib.suppress(NotSimulatedError):
         _ = capture.scenario
     return capture
-
-
-def _in_thread(make: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
-    """Run a coroutine in a thread of its own, so that a notebook's loop is no hindrance.
-
-    An interruption cancels it, and is passed on when everything it started has ended.
-    """
-    results: list[_Result] = []
-    errors: list[BaseException] = []
-    loop = asyncio.new_event_loop()
-    task: asyncio.Task[_Result] = loop.create_task(make())
-    # A thread that was joined when a signal came counts as ended in Python up to 3.12.
-    ended = threading.Event()
-
-    def work() -> None:
-        try:
-            results.append(loop.run_until_complete(task))
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            loop.close()
-            ended.set()
-
-    thread = threading.Thread(target=work, name="migkit lab")
-    thread.start()
-    try:
-        ended.wait()
-    except BaseException:
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(task.cancel)
-        ended.wait()
-        raise
-    if errors:
-        raise errors[0]
-    return results[0]

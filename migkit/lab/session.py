@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from migkit.errors import LabError
 from migkit.lab.machine import Machine
 from migkit.lab.pair import Observed, Pair
-from migkit.lab.replies import outcome_of, progress_line, read_blocks
+from migkit.lab.replies import (
+    ABSENT,
+    FINAL,
+    is_over,
+    outcome_of,
+    progress_line,
+    read_blocks,
+    settled,
+)
+from migkit.lab.states import listen_for_beats, states_of, status_of
 from migkit.lab.timeline import Timeline, incoming_port
 from migkit.lab.trace_events import write_events
 from migkit.tap import Tap
@@ -23,11 +32,9 @@ __all__ = ["observe"]
 
 _POLL_S = 0.05
 _READY_WITHIN_S = 120
-_FINAL = ("completed", "failed", "cancelled")
-_ABSENT = ("exited", "no answer")
-_DEST_ENDS_WITHIN_S = 20
-_SETTLES_S = 1.0
-_LISTENS_FOR_BEATS_S = 0.4
+_NOBODY_LISTENS = 1
+_NOTICED_WITHIN_S = 60
+"""How long a side may take to notice that the other is gone, or has completed."""
 
 
 async def observe(
@@ -77,6 +84,7 @@ class _Session:
         self._started = 0.0
         self._watched: list[dict[str, Any]] = []
         self._seen = Observed()
+        self._noting = asyncio.Lock()
 
     def _now(self) -> float:
         """Seconds since ``migrate`` was issued."""
@@ -92,7 +100,9 @@ class _Session:
         ):
             file = events.with_name(f"events.{name}")
             write_events(qemu, file)
-            machine = Machine(name, qemu, [*pair.words, *extra], self._folder, file)
+            words = [*pair.words, *pair.own_words.get(name, ()), *extra]
+            before = pair.before.get(name, ())
+            machine = Machine(name, qemu, words, self._folder, file, before=before)
             self._machines.append(machine)
         for machine in self._machines:
             await machine.connect()
@@ -126,18 +136,20 @@ class _Session:
     async def migrate(self) -> None:
         """Issue ``migrate``, then poll and give commands until it is over."""
         source, dest = self._machines
-        await dest.tell("migrate-incoming", uri="tcp:127.0.0.1:0")
-        port = await incoming_port(dest)
-        if self._pair.tap:
-            port = self._open_tap(port)
-        if self._pair.refused:
-            port = 1
-        timeline = Timeline(
-            self._pair.timeline, source, dest, self._tap, self._now, self._note_after_cut
-        )
+        uri = await self._target(dest)
         self._seen.result["migrate_issued_epoch_s"] = time.time()
         self._started = time.monotonic()
-        await source.tell("migrate", uri=f"tcp:127.0.0.1:{port}")
+        pair = self._pair
+        timeline = Timeline(
+            (*pair.timeline, *pair.failures.items),
+            source,
+            dest,
+            self._tap,
+            self._started,
+            self._note_after_cut,
+            pair.failures.recover_s,
+        )
+        await source.tell("migrate", uri=uri)
         commands = asyncio.create_task(timeline.run())
         try:
             await self._poll_until_over(timeline, commands)
@@ -147,7 +159,24 @@ class _Session:
         timeline.follow()
         if timeline.was_cut:
             await self._note_after_cut()
+        await self._wait_for_destination(await source.ask("query-migrate") or {}, dest)
+        if dest.child.ended and pair.failures.destination is not None:
+            timeline.note_end_of_destination()
         self._seen.timeline = timeline.given
+
+    async def _target(self, dest: Machine) -> str:
+        """Let the destination listen, and return where the source has to migrate to."""
+        if self._pair.file:
+            if self._pair.failures.disk_bytes is not None:
+                self._machines[0].limit_files(self._pair.failures.disk_bytes)
+            return f"file:{self._pair.file}"
+        await dest.tell("migrate-incoming", uri="tcp:127.0.0.1:0")
+        port = await incoming_port(dest)
+        if self._pair.unreached:
+            port = _NOBODY_LISTENS
+        elif self._pair.tap:
+            port = self._open_tap(port)
+        return f"tcp:127.0.0.1:{port}"
 
     async def _poll_until_over(self, timeline: Timeline, commands: asyncio.Task[None]) -> None:
         source, ends = self._machines[0], self._scenario.observe_for_s
@@ -155,6 +184,9 @@ class _Session:
         while True:
             if commands.done():
                 commands.result()
+            # A later command can still change something, or be worth its refusal: one that was
+            # being given while the reply was made, or waits now.
+            more = timeline.waits_for_time
             started = self._now()
             reply = await source.ask("query-migrate")
             if reply is not None:
@@ -162,48 +194,48 @@ class _Session:
             status = reply.get("status", "none") if reply is not None else source.absence
             self._say(progress_line(status, started, reply or {}))
             if ends is not None and started >= ends:
-                active = status not in (*_FINAL, *_ABSENT)
+                active = status not in (*FINAL, *ABSENT)
                 self._seen.observed_for_s = round(started, 3) if active else None
                 return
-            # After the end a later command can still change something, or be worth its refusal.
-            more = timeline.waits_for_time and status not in ("completed", "cancelled")
-            if _is_over(status) and not more:
+            if status in ("completed", "cancelled"):
+                return
+            if not is_over(status) or more or timeline.waits_for_time:
+                over_since = None
+            else:
                 over_since = started if over_since is None else over_since
                 # A pause, or a peer that is gone, may be noticed late on the other side.
-                settle = 0.0 if status in ("completed", "cancelled") else _SETTLES_S
-                if started - over_since >= settle:
+                late = started - over_since >= _NOTICED_WITHIN_S
+                if late or await self._both_settled(status):
                     return
-            else:
-                over_since = None
             await asyncio.sleep(max(_POLL_S - (self._now() - started), 0))
 
-    async def _note_after_cut(self) -> None:
-        """Note the states of both sides once, after a cut and before what follows it."""
-        if "after_cut" not in self._seen.result:
-            self._seen.result["after_cut"] = await self._states()
+    async def _both_settled(self, source: str) -> bool:
+        dest = await status_of(self._machines[1])
+        return settled(source, dest, unreached=self._pair.unreached)
 
-    async def _states(self) -> dict[str, Any]:
-        states: dict[str, Any] = {}
-        for side, machine in zip(("source", "destination"), self._machines, strict=True):
-            states[side] = {
-                "migration": await machine.ask("query-migrate") or machine.absence,
-                "vm": await machine.ask("query-status") or machine.absence,
-            }
-        return states
+    async def _note_after_cut(self) -> None:
+        """Note the states of both sides once: when both have noticed a cut."""
+        async with self._noting:
+            if "after_cut" in self._seen.result:
+                return
+            deadline = time.monotonic() + _NOTICED_WITHIN_S
+            while not await self._both_settled(await status_of(self._machines[0])):
+                if time.monotonic() > deadline:
+                    break
+                await asyncio.sleep(_POLL_S)
+            self._seen.result["after_cut"] = await states_of(self._machines)
 
     async def finish(self) -> Observed:
-        """Wait for the destination, listen which side runs the guest, and ask for the rest."""
+        """Listen which side runs the guest, and ask for the last replies."""
         self._say("last replies")
-        source, dest = self._machines
-        last = await source.ask("query-migrate") or {}
-        await self._wait_for_destination(last, dest)
-        result, states = self._seen.result, await self._states()
+        source = self._machines[0]
+        result, states = self._seen.result, await states_of(self._machines)
         if self._pair.ready:
-            result["heartbeat"] = await self._listen()
+            result["heartbeat"] = await listen_for_beats(self._machines, states)
         for side, machine in zip(("source", "destination"), self._machines, strict=True):
             reply = states[side]["migration"]
             result[f"query_migrate_{side}"] = (
-                {"status": reply} if isinstance(reply, str) else reply
+                {"status": reply} if isinstance(reply, str) else {"status": "none", **reply}
             )
             result[f"run_state_{side}"] = states[side]["vm"]
             result[f"events_{side}"] = machine.events()
@@ -216,27 +248,17 @@ class _Session:
         return self._seen
 
     async def _wait_for_destination(self, reply: dict[str, Any], dest: Machine) -> None:
-        deadline = time.monotonic() + _DEST_ENDS_WITHIN_S
-        while reply.get("status") == "completed" and time.monotonic() < deadline:
+        """Wait until the destination has loaded what the source has sent."""
+        if reply.get("status") != "completed":
+            return
+        if self._pair.file:
+            await dest.tell("migrate-incoming", uri=f"file:{self._pair.file}")
+        deadline = time.monotonic() + _NOTICED_WITHIN_S
+        while time.monotonic() < deadline:
             answer = await dest.ask("query-migrate")
-            if answer is None or answer.get("status") in _FINAL:
+            if answer is None or answer.get("status") in FINAL:
                 return
             await asyncio.sleep(_POLL_S)
-
-    async def _listen(self) -> dict[str, Any]:
-        """Tell on which side the guest goes on: its heartbeats in a short while."""
-        before = [machine.beat() for machine in self._machines]
-        await asyncio.sleep(_LISTENS_FOR_BEATS_S)
-        after = [machine.beat() for machine in self._machines]
-        sides = ("source", "destination")
-        return {
-            side: {
-                "beating": last is not None and last != first,
-                "guest_ms": last[0] if last else None,
-                "page_writes": last[1] if last else None,
-            }
-            for side, first, last in zip(sides, before, after, strict=True)
-        }
 
     async def close(self) -> None:
         """End everything; both logs are whole then."""
@@ -259,12 +281,10 @@ class _Session:
         self._tap = Tap(
             "tcp:127.0.0.1:0",
             f"tcp:127.0.0.1:{port}",
-            rate=self._pair.bytes_per_s or None,
-            latency=f"{self._pair.latency_ns}ns" if self._pair.latency_ns else None,
+            link=self._pair.link,
+            cut=self._pair.failures.exact_cut,
+            outages=self._pair.failures.outages,
+            seed=self._pair.seed,
         )
         self._tap.__enter__()
         return int(str(self._tap.address).rpartition(":")[2])
-
-
-def _is_over(status: str) -> bool:
-    return status in (*_FINAL, *_ABSENT, "postcopy-paused")

@@ -33,6 +33,8 @@ _PATTERNS: dict[str, type[Workload]] = {
 }
 _ONLY_REAL = ("kill-source",)
 """What happens to real QEMUs in a lab run, and to no simulated one."""
+_NOT_SIMULATED = ("outages", "disk")
+"""Failures of a lab run that no simulation has, in its table ``failures``."""
 _COMMANDS = {"relay-cut": "cut"}
 EXACT = "migkit_scenario"
 """Key of the exact form, where a recording's guest or link has more than the captures' can say."""
@@ -80,6 +82,9 @@ def scenario_of_capture(path: Path) -> Scenario:
 
 
 def _scenario(values: Mapping[str, Any]) -> Scenario:
+    failures = values["failures"] if "failures" in values else {}
+    if unknown := [f"{name} {failures[name]}" for name in _NOT_SIMULATED if name in failures]:
+        raise NotSimulatedError(unknown)
     if EXACT in values:
         return _from_exact(values)
     workload = _workload(values["guest"]["workload"])

@@ -1,16 +1,13 @@
-"""Scenarios as dictionaries and files: JSON written and read, TOML read."""
+"""Scenarios as dictionaries of plain values."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from migkit.atomic import write_text
-from migkit.errors import MigkitError, ScenarioError, StorageError
+from migkit.errors import MigkitError, ScenarioError
 from migkit.guest import Guest
 from migkit.guest.accelerator import Accelerator
 from migkit.guest.content import Content
@@ -28,13 +25,7 @@ from migkit.scenario.text import build_from
 from migkit.scenario.timeline import TimelineItem
 from migkit.scenario.workload_tables import workload_from_dict, workload_to_dict
 
-__all__ = [
-    "FORMAT",
-    "read_scenario",
-    "scenario_from_dict",
-    "scenario_to_dict",
-    "write_scenario",
-]
+__all__ = ["FORMAT", "scenario_from_dict", "scenario_to_dict"]
 
 FORMAT = "migkit scenario 1"
 """Value of the key ``format`` of an exact scenario; without it, `build` reads the file."""
@@ -99,6 +90,10 @@ def scenario_from_dict(values: Mapping[str, Any]) -> Scenario:
     """
     if not isinstance(values, Mapping):
         raise ScenarioError.of(f"scenario {values!r}", "not a table", "give its fields by name")
+    if "failures" in values:
+        raise ScenarioError.of(
+            "scenario: failures", "they happen to real QEMUs alone", "use migkit lab run"
+        )
     try:
         if "format" in values:
             return _exact(values)
@@ -177,65 +172,3 @@ _READERS: dict[str, Any] = {
     "transport": _transport,
     "iterables": _iterables,
 }
-
-
-def read_scenario(path: Path) -> Scenario:
-    """Read a scenario file.
-
-    Parameters
-    ----------
-    path : Path
-        TOML or JSON, by its suffix; exact, or with the fields of
-        `migkit.scenario.text.WrittenScenario`. Tables `FOR_READERS` are left out.
-
-    Returns
-    -------
-    Scenario
-        The scenario; named after the file if the file names none.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or at the first value that is not valid.
-    """
-    if path.suffix not in (".toml", ".json"):
-        raise ScenarioError.of(f"scenario {path}", "allowed .toml or .json", "name such a file")
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise ScenarioError.of(f"scenario {path}", f"{error.strerror}", "name a file") from None
-    except ValueError as error:
-        found = f"not {path.suffix[1:].upper()}: {error}"
-        raise ScenarioError.of(f"scenario {path}", found, "mend the file") from None
-    if isinstance(values, dict):
-        values.setdefault("name", path.stem)
-    return scenario_from_dict(values)
-
-
-def write_scenario(scenario: Scenario, path: Path) -> None:
-    """Write a scenario to a JSON file, as a whole or not at all.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        Any but one with a callback.
-    path : Path
-        A file ending in ``.json``.
-
-    Raises
-    ------
-    ScenarioError
-        If the scenario cannot be written down, or the name ends otherwise.
-    StorageError
-        If the file cannot be written.
-    """
-    if path.suffix != ".json":
-        raise ScenarioError.of(f"scenario {path}", "allowed .json", "name such a file")
-    text = json.dumps(scenario_to_dict(scenario), indent=2) + "\n"
-    try:
-        write_text(path, text)
-    except OSError as error:
-        raise StorageError.of(
-            f"scenario {path}", f"cannot be written: {error.strerror}", "choose another place"
-        ) from None

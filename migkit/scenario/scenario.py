@@ -181,7 +181,7 @@ class Scenario:
         InputError
             If the file cannot be read, or at the first value that is not valid.
         """
-        from migkit.scenario.io import read_scenario
+        from migkit.scenario.files import read_scenario
 
         return read_scenario(Path(path))
 
@@ -228,6 +228,6 @@ class Scenario:
         path : str or Path
             The file; replaced as a whole if it is there.
         """
-        from migkit.scenario.io import write_scenario
+        from migkit.scenario.files import write_scenario
 
         write_scenario(self, Path(path))

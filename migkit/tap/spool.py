@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["Spool"]
+from migkit.errors import InputError
+
+__all__ = ["Spool", "record_folder"]
 
 
 class Spool:
@@ -40,3 +43,23 @@ class Spool:
             file.write(data)
         except OSError as error:
             self.errors.append(f"recording ended: {error.strerror or error}")
+
+
+def record_folder(folder: Path) -> Path:
+    """Make the folder of the copies.
+
+    Raises
+    ------
+    InputError
+        If it holds something, or cannot be made.
+    """
+    found = "is a file" if folder.is_file() else "holds something"
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise InputError.of(f"record {folder}", found, "name a new or an empty folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError.of(
+            f"record {folder}", error.strerror or str(error), "name a folder that can be made"
+        ) from None
+    return folder

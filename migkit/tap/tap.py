@@ -27,6 +27,7 @@ from .line_text import written_line
 from .link import Link
 from .outage import Outage
 from .result import TapResult, result_of
+from .spool import record_folder
 from .state import Shared
 
 __all__ = ["Tap"]
@@ -117,7 +118,7 @@ class Tap:
         self._listen_address = _address(listen_address)
         self._refuses = after_cut == "refuse"
         cut = parse_cut(cut) if isinstance(cut, str) else cut
-        self._record = None if record is None else _record_folder(Path(record))
+        self._record = None if record is None else record_folder(Path(record))
         self._cut = cut
         self._shared = Shared(cut, line, pages=pages, spool_limit=limit, sever=self._sever)
         self._links: list[Link] = []
@@ -154,6 +155,12 @@ class Tap:
     def was_cut(self) -> bool:
         """The connections were broken."""
         return self._shared.cut_ns is not None
+
+    @property
+    def cut_s(self) -> float | None:
+        """When the connections were broken, by the monotonic clock, seconds; None if not."""
+        since, at = self._shared.counts.since_ns, self._shared.cut_ns
+        return None if since is None or at is None else (since + at) / 1e9
 
     @property
     def passed(self) -> tuple[int, int, int]:
@@ -284,16 +291,3 @@ def _address(address: str | Address) -> Address:
             "give sockets on both sides of a tap",
         )
     return made
-
-
-def _record_folder(folder: Path) -> Path:
-    found = "is a file" if folder.is_file() else "holds something"
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise InputError.of(f"record {folder}", found, "name a new or an empty folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError.of(
-            f"record {folder}", error.strerror or str(error), "name a folder that can be made"
-        ) from None
-    return folder

@@ -11,7 +11,8 @@ import pytest
 
 from migkit.errors import InputError, LabError, MigkitError
 from migkit.lab import run
-from migkit.lab.running import _in_thread, read_lab_scenario
+from migkit.lab.scenario_file import read_lab_scenario
+from migkit.lab.thread import in_thread
 from migkit.scenario import Scenario
 
 CAPTURES = Path(__file__).resolve().parents[2] / "datasets" / "captures"
@@ -49,7 +50,8 @@ def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"transport": "file"}, "transport file"),
+        ({"transport": "exec"}, "transport exec"),
+        ({"link": {"channels": "1Gbit/s+1Gbit/s"}}, "a tap has one link"),
         ({"runstate": "paused"}, "runstate paused"),
     ],
 )
@@ -97,7 +99,7 @@ def test_an_interruption_waits_until_everything_has_ended() -> None:
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            _in_thread(work)
+            in_thread(work)
     finally:
         signal.signal(signal.SIGINT, handler)
     assert ended == ["orderly"]
@@ -108,4 +110,4 @@ def test_an_error_in_it_is_passed_on() -> None:
         raise LabError("so")
 
     with pytest.raises(LabError, match="so"):
-        _in_thread(work)
+        in_thread(work)
