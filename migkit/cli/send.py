@@ -108,6 +108,9 @@ def _add_tls(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("TLS")
     group.add_argument("--tls-dir", metavar="DIR", type=Path, help="dir of QEMU's tls-creds")
     group.add_argument("--tls-hostname", metavar="NAME", default="", help="QEMU's tls-hostname")
+    group.add_argument(
+        "--tls-username", metavar="NAME", default="", help="whose key of keys.psk (default: qemu)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -169,10 +172,14 @@ def _seconds(text: str | None, name: str) -> float | None:
 def _tls(arguments: argparse.Namespace) -> TlsFiles | None:
     from migkit.channels import TlsFiles
 
-    options.check_tls(arguments, "tls_hostname")
+    options.check_tls(arguments, "tls_hostname", "tls_username")
     if arguments.tls_dir is None:
         return None
-    return TlsFiles(arguments.tls_dir, hostname=arguments.tls_hostname)
+    return TlsFiles(
+        arguments.tls_dir,
+        hostname=arguments.tls_hostname,
+        username=arguments.tls_username or "qemu",
+    )
 
 
 def _told(sent: Sent) -> str:

@@ -7,6 +7,7 @@ something is written there: so a peer decides no more than that size, and a boun
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from migkit.stream.blocks import Blocks
 from migkit.stream.cursor import Buffer
 from migkit.stream.page_tally import NORMAL, XBZRLE, ZERO, Layout
 
-__all__ = ["Arena"]
+__all__ = ["Arena", "reserved"]
 
 Int64Array = npt.NDArray[np.int64]
 _FEW = 3
@@ -166,3 +167,35 @@ class Arena:
     def missing(self) -> int:
         """Pages that are not there."""
         return len(self.received) - int(np.count_nonzero(self.received))
+
+
+def reserved(make: Callable[[Blocks], Arena], blocks: Blocks) -> Arena:
+    """Make the memory of a guest.
+
+    Parameters
+    ----------
+    make : callable
+        Makes it.
+    blocks : Blocks
+        What the stream announced.
+
+    Returns
+    -------
+    Arena
+        Empty.
+
+    Raises
+    ------
+    StreamError
+        If this machine has no room for it.
+    """
+    size = blocks.pages * blocks.page_size
+    try:
+        return make(blocks)
+    except (OSError, MemoryError, OverflowError, ValueError) as error:
+        raise StreamError.at(
+            0,
+            "section start of ram",
+            f"RAM of {size} B, and this machine cannot reserve it: {error}",
+            "receive it where there is more memory",
+        ) from None

@@ -19,7 +19,7 @@ from migkit.stream.gathering import Gathering
 from migkit.stream.page_records import PageChannel
 from migkit.stream.records import MainStream
 
-from .arena import Arena
+from .arena import Arena, reserved
 from .arrivals import Arrivals
 from .channel_cursor import ChannelCursor, CutError
 from .guest.incoming import IncomingGuest
@@ -67,6 +67,8 @@ class Destination:
         Where the stream begins in it.
     guest : IncomingGuest or None
         What is to run here.
+    failure : MigkitError or None
+        What went wrong first on a channel that is not the main one.
     """
 
     def __init__(self, listener: Listener | None, settings: ReceiveSettings) -> None:
@@ -80,7 +82,7 @@ class Destination:
         self.requests: Requests | None = None
         self.guest = IncomingGuest() if settings.run else None
         self.began_s = self.ended_s = time.monotonic()
-        self._failure: MigkitError | None = None
+        self.failure: MigkitError | None = None
         self._listening = threading.Event()
         self.watch = Watch(settings.silence_s, self._shut_down)
         self._yanks, self._ending, self._closed = 0, False, False
@@ -105,7 +107,7 @@ class Destination:
         """Return the guest's RAM; its blocks must be known."""
         if self.arena is None:
             blocks = self.reading.stream.blocks
-            self.arena = Arena(blocks) if self.guest is None else self.guest.arena(blocks)
+            self.arena = reserved(Arena if self.guest is None else self.guest.arena, blocks)
             self.multifd.begin(self.arena)
         return self.arena
 
@@ -141,8 +143,8 @@ class Destination:
 
     def _fail(self, error: MigkitError) -> None:
         """Note what went wrong on another channel, and end the main one."""
-        if self._failure is None:
-            self._failure = error
+        if self.failure is None:
+            self.failure = error
         self._shut_down()
 
     def _flush(self) -> None:
@@ -190,7 +192,7 @@ class Destination:
         def stopped() -> str:
             if self._yanks > yanks:
                 return "it was yanked here"
-            return "another channel failed" if self._failure else ""
+            return "another channel failed" if self.failure else ""
 
         channel = arrivals.main(limit_s, stopped)
         self.watch.begin()
@@ -225,8 +227,8 @@ class Destination:
         MigkitError
             If it cannot be resumed, or is not.
         """
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         if self.state not in {"postcopy-active", "postcopy-recover"} or self.requests is None:
             raise error
         yanks = self._yanks
@@ -247,8 +249,8 @@ class Destination:
         if self.in_postcopy and self.arena is not None:
             while self.arena.missing and self._more_may_come():
                 time.sleep(0.001)
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         if self.guest is not None and self.arena is not None:
             self.guest.finish(self.arena.missing, running=self.in_postcopy)
         self.replies.shut(0)

@@ -5,11 +5,12 @@ Source: migration/savevm.c (qemu_loadvm_state_main, loadvm_process_command).
 
 from __future__ import annotations
 
-from migkit.errors import StreamError
+from migkit.errors import MigkitError, StreamError
 from migkit.stream.cursor import Buffer, Cursor
 from migkit.stream.device_lengths import find_description, parse_description
 from migkit.stream.mapped_ram import present_pages
 from migkit.stream.records import Record
+from migkit.stream.wire import MOST_VMDESC_BYTES
 from migkit.stream.writing_messages import received_bitmap, resume_ack
 
 from .channel_cursor import CutError
@@ -43,6 +44,10 @@ def receive_all(destination: Destination) -> None:
             main.read(destination.cursor())
         except CutError as error:
             destination.pause(error)
+        except MigkitError:
+            if destination.failure is not None:  # that is why the main channel had to stop
+                raise destination.failure from None
+            raise
         else:
             break
     destination.finish()
@@ -110,6 +115,12 @@ class _Main:
 
     def _description(self, record: Record, cursor: Cursor) -> None:
         at = record.offset - cursor.base
+        if record.length - _RECORD_HEAD > MOST_VMDESC_BYTES:
+            self._to.settings.warn(
+                f"a description of devices of {record.length - _RECORD_HEAD} B is left out, "
+                f"allowed {MOST_VMDESC_BYTES} B"
+            )
+            return
         text = bytes(cursor.data[at + _RECORD_HEAD : at + record.length])
         self._to.description = text
         self._to.reading.stream.description = parse_description(text, record.offset)

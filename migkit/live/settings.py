@@ -44,14 +44,14 @@ class ReceiveSettings:
     multifd_channels : int or None
         How many come; told by what has come if None.
     most_ram_bytes : int
-        More RAM than this is refused before it is allocated.
+        More RAM than this is refused before it is allocated. Beside it a source makes this end
+        hold 256 MiB of device state at most, and of each channel the record that is being read.
     wait_s : float or None
         For how long the source is waited for.
     silence_s : float or None
         For how long nothing may come on any channel once the source is connected; None for ever.
         A source that pauses before the switchover says nothing until its user lets it go on, so
-        an hour is allowed where it is not told. A host that vanished is found sooner with
-        ``keep-alive=on`` in the address.
+        an hour is allowed where it is not told.
     recover_s : float or None
         For how long a paused postcopy waits to be resumed; 0 for not at all.
     run : bool
