@@ -48,6 +48,12 @@ def open_things() -> tuple[int, set[str]]:
     return len(os.listdir("/proc/self/fd")), {thread.name for thread in threading.enumerate()}
 
 
+def nothing_more(before: tuple[int, set[str]]) -> bool:
+    """Tell whether nothing is there that was not before; threads of other tests may have ended."""
+    descriptors, threads = open_things()
+    return descriptors <= before[0] and threads <= before[1]
+
+
 class Pair:
     """A destination that listens, and a source that sends an arena to it in a thread."""
 

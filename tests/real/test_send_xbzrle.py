@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from migkit.lab import Qemu
 from migkit.live import send
 from migkit.live.sending.counted import Counted
 from migkit.workloads.recorded import Callback
+from real.machine import until
 from real.send_destination import GUEST_ENDS_AT_PAGE, machine_of, runs_on, same_memory, waiting
 
 HOT = 300
@@ -25,14 +25,17 @@ def test_qemu_decodes_what_changed(
     """A thread writes where the guest does not look; the guest goes on when that was compared."""
     qemu: Qemu = request.getfixturevalue(f"qemu_{rule}")
     saved: tuple[Path, int] = request.getfixturevalue(f"saved_{rule}")
-    uri, found = f"unix:{tmp_path / 's'}", [0]
+    uri, found, turns = f"unix:{tmp_path / 's'}", [0], [0]
 
     def hot(from_ns: int, to_ns: int) -> list[int]:
+        turns[0] += 1
         return list(range(HOT)) if found[0] < 3 * HOT else []
 
     def watch(counted: Counted) -> None:
-        found[0] = counted.xbzrle_pages
-        time.sleep(0.003)  # the guest's clock ticks each ms: it writes again before the next sync
+        """Let the guest write again before the next sync: a turn behind the one that may run."""
+        found[0], now = counted.xbzrle_pages, turns[0]
+        if found[0] < 3 * HOT:
+            until(lambda: turns[0] > now + 1, "writes of the guest")
 
     with waiting(qemu, machine_of(qemu), tmp_path / "d", uri, "xbzrle", stopped=True) as there:
         sent = send(
