@@ -15,7 +15,8 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 STUBS = $(patsubst migkit/_engine/%.pyi,migkit._engine.%,$(wildcard migkit/_engine/*.pyi))
 ENGINE = $(wildcard migkit/_engine/*.pyx migkit/_engine/*.pxd)
 
-.PHONY: help reproduce test jupyter setup build lint types figures bench notebooks check clean FORCE
+.PHONY: help reproduce test jupyter setup build lint types figures bench fuzz notebooks check clean \
+	FORCE
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +29,7 @@ help:
 	@echo "make notebooks   no stored outputs, and each notebook runs"
 	@echo "make figures     the README's picture again, from reproduction/"
 	@echo "make bench       how fast the engine is on this machine"
+	@echo "make fuzz        130000 damaged streams: each is read or refused, and memory stays small"
 	@echo "make check       the same as make test"
 	@echo "make setup       only the environment in $(VENV)"
 	@echo "make clean       remove the environment and everything built"
@@ -76,6 +78,10 @@ figures: reproduce
 
 bench: build
 	$(BIN)/migkit bench
+
+# A case that fails is kept in .hypothesis, and tried first the next time.
+fuzz: build
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --hypothesis-profile=nightly tests/fuzz
 
 setup: build
 

@@ -26,6 +26,7 @@ settings.register_profile(
     "nightly",
     deadline=None,
     max_examples=25_000,
+    print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("steady")

@@ -1,7 +1,6 @@
 """Damaged streams of real QEMUs: read, or refused with a `StreamError`; nothing else.
 
-A share of the cases runs with every test run. All of them, more than 10^5:
-``pytest --hypothesis-profile=nightly tests/stream/test_fuzz.py``.
+These are whole streams, of megabytes; ``make fuzz`` damages small ones more than 10^5 times.
 """
 
 import struct
