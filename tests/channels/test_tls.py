@@ -5,13 +5,21 @@ import shutil
 import ssl
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from channels.test_transports import BULK, talk
-from migkit.channels import Channel, InetAddress, TlsFiles, connect, listen, parse_address
+from channels.test_transports import BULK, LIMIT_S, talk
+from migkit.channels import (
+    Channel,
+    InetAddress,
+    Listener,
+    TlsFiles,
+    connect,
+    listen,
+    parse_address,
+)
 from migkit.channels.tls import _read_keys
 from migkit.errors import ChannelError
 
@@ -26,17 +34,32 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def pair(
-    pool: ThreadPoolExecutor, server: TlsFiles, client: TlsFiles, host: str = "127.0.0.1"
+    pool: ThreadPoolExecutor,
+    server: TlsFiles,
+    client: TlsFiles,
+    host: str = "127.0.0.1",
+    *,
+    refused: bool = False,
 ) -> tuple[Channel, Channel]:
     with listen(parse_address("tcp:127.0.0.1:0"), server) as listener:
-        accepting = pool.submit(listener.accept, 1.0)
+        accepting = pool.submit(listener.accept, 3.0 if refused else LIMIT_S)
         assert isinstance(listener.address, InetAddress)
         try:
             made = connect(InetAddress(host, listener.address.port, ipv4=True), client)
         except ChannelError:
-            accepting.exception(5)
+            accepting.exception(LIMIT_S)
             raise
-        return made, accepting.result(5)
+        return made, accepting.result(LIMIT_S)
+
+
+def nobody_comes(pool: ThreadPoolExecutor, listener: Listener, asking: Future[Channel]) -> None:
+    """Demand that a client is refused, and was not let in while it was."""
+    accepting = pool.submit(listener.accept)
+    with asking.result(LIMIT_S) as refused, pytest.raises(ChannelError):
+        refused.read(1)
+    listener.close()
+    with pytest.raises(ChannelError, match="closed"):
+        accepting.result(LIMIT_S)
 
 
 def test_both_ends_are_checked(pool: ThreadPoolExecutor) -> None:
@@ -53,12 +76,12 @@ def test_a_thread_reads_while_another_writes(pool: ThreadPoolExecutor) -> None:
         time.sleep(0.05)
         writing = pool.submit(one.write, BULK)
         assert other.read(len(BULK)) == BULK
-        writing.result(5)
+        writing.result(LIMIT_S)
         other.write(b"pong")
-        assert reading.result(5) == b"pong"
+        assert reading.result(LIMIT_S) == b"pong"
         reading = pool.submit(one.read_some)
         one.shutdown()
-        assert reading.result(5) == b""
+        assert reading.result(LIMIT_S) == b""
 
 
 def test_a_server_of_another_name_is_refused(pool: ThreadPoolExecutor) -> None:
@@ -66,7 +89,7 @@ def test_a_server_of_another_name_is_refused(pool: ThreadPoolExecutor) -> None:
         pytest.warns(RuntimeWarning, match="TLS handshake with tcp:127"),
         pytest.raises(ChannelError, match=r"(?i)host ?name mismatch|not valid for"),
     ):
-        pair(pool, TlsFiles(FILES), TlsFiles(FILES, hostname="other.example"))
+        pair(pool, TlsFiles(FILES), TlsFiles(FILES, hostname="other.example"), refused=True)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -74,10 +97,7 @@ def test_a_client_of_another_name_is_refused(pool: ThreadPoolExecutor) -> None:
     files = TlsFiles(FILES, authz=("CN=root",))
     with listen(parse_address("tcp:127.0.0.1:0"), files) as listener:
         asking = pool.submit(connect, listener.address, TlsFiles(FILES))
-        with pytest.raises(ChannelError, match="nobody came"):
-            listener.accept(0.5)
-        with asking.result(5) as refused, pytest.raises(ChannelError):
-            refused.read(1)
+        nobody_comes(pool, listener, asking)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -87,10 +107,7 @@ def test_a_client_without_a_certificate_is_refused(
     shutil.copy(FILES / "ca-cert.pem", tmp_path)
     with listen(parse_address("tcp:127.0.0.1:0"), TlsFiles(FILES)) as listener:
         asking = pool.submit(connect, listener.address, TlsFiles(tmp_path))
-        with pytest.raises(ChannelError, match="nobody came"):
-            listener.accept(0.5)
-        with asking.result(5) as refused, pytest.raises(ChannelError):
-            refused.read(1)
+        nobody_comes(pool, listener, asking)
     one, other = pair(pool, TlsFiles(FILES, verify_peer=False), TlsFiles(tmp_path))
     with one, other:
         one.write(b"let in")
@@ -168,7 +185,7 @@ def test_certificates_that_are_not_in_order_are_named(
         pytest.warns(RuntimeWarning, match="it refused"),
         pytest.raises(ChannelError, match=f"its certificate: .*{told}"),
     ):
-        pair(pool, bad, good)
+        pair(pool, bad, good, refused=True)
     with listen(parse_address("tcp:127.0.0.1:0"), good) as listener:
         asking = pool.submit(connect, listener.address, bad)
         with (
@@ -249,7 +266,7 @@ class TestKeys:
             pytest.warns(RuntimeWarning, match=told),
             pytest.raises(ChannelError, match=r"it refused: |it ended the connection"),
         ):
-            pair(pool, server, client)
+            pair(pool, server, client, refused=True)
 
     def test_what_is_no_key_is_refused(self, tmp_path: Path) -> None:
         for number, line in enumerate(("qemu", "qemu:", "qemu:xyz", ":abcd")):

@@ -27,6 +27,7 @@ from migkit.channels.descriptors import pass_descriptor
 from migkit.errors import ChannelError
 
 BULK = os.urandom(1 << 20)
+LIMIT_S = 60.0
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def talk(one: Channel, other: Channel, pool: ThreadPoolExecutor) -> None:
     assert one.read(len(BULK)) == BULK
     assert other.read_some(2) in {b"e", b"en"}
     for written in writing:
-        written.result(10)
+        written.result(LIMIT_S)
     one.shut_write()
     assert other.read_some(10) in {b"nd", b"d"}
     assert other.read_some() == b""
@@ -55,7 +56,7 @@ def test_sockets(make: str, pool: ThreadPoolExecutor, tmp_path: Path) -> None:
     address = UnixAddress(str(tmp_path / "s")) if make == "unix" else parse_address(make)
     with listen(address) as listener:
         assert str(listener.address) != "tcp::0"
-        with connect(listener.address) as one, listener.accept(5) as other:
+        with connect(listener.address) as one, listener.accept(LIMIT_S) as other:
             talk(one, other, pool)
     assert not (tmp_path / "s").exists()
 
@@ -81,7 +82,7 @@ def test_a_blocked_read_ends_by_a_shutdown_elsewhere(kind: str, pool: ThreadPool
     time.sleep(0.05)
     assert not reading.done()
     channel.shutdown()
-    assert reading.result(5) == b""
+    assert reading.result(LIMIT_S) == b""
     channel.close()
     other.close()
 
@@ -92,7 +93,7 @@ def test_a_blocked_write_to_a_command_ends_by_a_shutdown(pool: ThreadPoolExecuto
         time.sleep(0.05)
         channel.shutdown()
         with pytest.raises(ChannelError):
-            writing.result(5)
+            writing.result(LIMIT_S)
 
 
 def test_an_accept_ends_by_its_limit_and_by_a_close(pool: ThreadPoolExecutor) -> None:
@@ -103,7 +104,9 @@ def test_an_accept_ends_by_its_limit_and_by_a_close(pool: ThreadPoolExecutor) ->
     time.sleep(0.05)
     listener.close()
     with pytest.raises(ChannelError, match="closed"):
-        accepting.result(5)
+        accepting.result(LIMIT_S)
+    with pytest.raises(ChannelError, match="it was closed"):
+        listener.accept()
 
 
 def test_a_command(tmp_path: Path) -> None:
@@ -113,7 +116,7 @@ def test_a_command(tmp_path: Path) -> None:
         assert channel.read(5) == b"done\n"
     assert (tmp_path / "out").read_bytes() == BULK
     with listen(parse_address(f"exec:cat {tmp_path}/out")) as listener:
-        with listener.accept(5) as channel:
+        with listener.accept(LIMIT_S) as channel:
             assert channel.read(len(BULK)) == BULK
         with pytest.raises(ChannelError, match="nobody came"):
             listener.accept(0.01)
@@ -161,14 +164,13 @@ def test_a_descriptor_that_is_a_pipe() -> None:
 
 def test_a_descriptor_that_is_passed(pool: ThreadPoolExecutor, tmp_path: Path) -> None:
     path = str(tmp_path / "pass")
-    waiting = pool.submit(listen(FdAddress(path)).accept, 5.0)
+    waiting = pool.submit(listen(FdAddress(path)).accept, LIMIT_S)
     left, right = socket.socketpair()
-    for _ in range(100):
-        if Path(path).exists():
-            break
+    end = time.monotonic() + LIMIT_S
+    while not Path(path).exists() and time.monotonic() < end:
         time.sleep(0.01)
     pass_descriptor(path, right.fileno())
-    with waiting.result(5) as other:
+    with waiting.result(LIMIT_S) as other:
         left.sendall(b"abc")
         assert other.read(3) == b"abc"
     left.close()
@@ -261,7 +263,7 @@ def test_threads_that_write_do_not_mix() -> None:
             thread.start()
         came = [other.read(100_000) for _ in parts]
         for thread in threads:
-            thread.join(5)
+            thread.join(LIMIT_S)
     assert sorted(came) == parts
 
 
