@@ -1,5 +1,8 @@
 """Mutants that a destination of ours gets: received, or refused with a reason."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +12,14 @@ from live.receive_peer import Source
 from live.test_receive_fuzz import OUTCOMES, check, received, source
 from migkit.live import Receiver
 from stream import recorded
+
+
+@pytest.fixture(autouse=True)
+def a_short_wait() -> Iterator[None]:
+    """Wait shortly for channels that are damaged from their first byte on, and never come."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("migkit.live.packets._LATEST_S", 0.3)
+        yield
 
 
 @share("receiving: main channels")
