@@ -46,9 +46,18 @@ def source(qemu: Qemu, guest: Path, tmp_path: Path) -> Iterator[Machine]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Path]:
+    """Guests that were saved already, by the rule of their QEMU."""
+    return {}
+
+
 @pytest.fixture
-def saved(qemu: Qemu, tmp_path: Path) -> Path:
-    return save_guest(qemu, _board(qemu), tmp_path / "saved")[0]
+def saved(qemu: Qemu, kept: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if qemu.rule not in kept:
+        folder = tmp_path_factory.mktemp("saved") / qemu.rule
+        kept[qemu.rule] = save_guest(qemu, _board(qemu), folder)[0]
+    return kept[qemu.rule]
 
 
 def _board(qemu: Qemu) -> str:
