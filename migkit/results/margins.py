@@ -16,6 +16,7 @@ from migkit._engine import decisions
 from migkit.schema import DECISIONS, MARGINS
 
 from .frames import as_schema
+from .pending import exact_pending, pending_estimates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,8 +137,11 @@ def rule_after(migration: Frames) -> bool:
 def must_precopy_bytes(migration: Frames) -> list[int | None]:
     """Return for each pass what could not wait for postcopy, None where the log is silent."""
     passes = migration.iterations
-    estimates = _source_values(migration, "migrate_pending_estimate")
-    exacts = iter(_source_values(migration, "migrate_pending_exact"))
+    log = migration.source.logs.get("source")
+    if log is None:
+        return [None] * len(passes)
+    estimates = pending_estimates(log).must_precopy.tolist()
+    exacts = iter(exact_pending(log).must_precopy.tolist())
     if len(estimates) != len(passes):
         return [None] * len(passes)
     asked = passes["pending_exact_bytes"].notna()
@@ -145,11 +149,6 @@ def must_precopy_bytes(migration: Frames) -> list[int | None]:
         next(exacts, estimate) if exact else estimate
         for estimate, exact in zip(estimates, asked, strict=True)
     ]
-
-
-def _source_values(migration: Frames, event: str) -> list[int]:
-    log = migration.source.logs.get("source")
-    return [] if log is None else log.column(event, "pre").tolist()
 
 
 def dirtied_bytes_per_ms(migration: Frames, passes: pd.DataFrame) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The passes of the migration thread, from the events of the source.
 
-Up to 10.2 a pass starts with migrate_pending_estimate; what follows until the next one belongs to
-it. 11.1 does not trace pending sizes: there a pass is the RAM section it writes, or the decision
-to complete (migration/migration.c (migration_iteration_run)).
+A pass starts with the estimate of what is pending; what follows until the next one belongs to it.
+In a log of 11.1 that does not trace pending sizes a pass is the RAM section it writes, or the
+decision to complete (migration/migration.c (migration_iteration_run)).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from migkit.trace import EventLog
 from migkit.trace.eventlog import Ints
 
 from .frames import UNKNOWN, typed_frame
+from .pending import exact_pending, pending_estimates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,14 +37,12 @@ def passes_frame(log: EventLog) -> pd.DataFrame:
     -------
     DataFrame
         Columns of `migkit.schema.ITERATIONS`. Bytes and pages of a pass are unknown, as are the
-        pending sizes of QEMU 11.1 but for the one that completed.
+        pending sizes but for the one that completed where the log does not trace them.
     """
-    starts = log.rows("migrate_pending_estimate")
+    estimates, exacts = pending_estimates(log), exact_pending(log)
+    starts, estimate = estimates.rows, estimates.size
     if len(starts):
-        estimate = log.column("migrate_pending_estimate", "size", UNKNOWN)
-        exact = first_within(
-            starts, log.rows("migrate_pending_exact"), log.column("migrate_pending_exact", "size")
-        )
+        exact = first_within(starts, exacts.rows, exacts.size)
     else:
         starts, estimate, exact = _passes_without_estimates(log)
     state = state_codes(log, starts)

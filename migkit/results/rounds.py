@@ -17,6 +17,7 @@ from migkit.trace.eventlog import Ints
 
 from .frames import UNKNOWN, typed_frame
 from .passes import first_within, last_before, last_within, thresholds
+from .pending import exact_pending, final_pending, pending_estimates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,10 +111,10 @@ def _new_pages(starts_ns: Ints, ends_ns: Ints, period: Ints) -> Ints:
 def _reasons(log: EventLog, starts: Ints) -> Ints:
     """Who asked for each sync, by what stands around it."""
     setup = log.rows("migration_thread_setup_complete")
-    estimates = log.rows("migrate_pending_estimate")
+    estimates = pending_estimates(log).rows
     reason = np.full(len(starts), _TIMER, dtype=np.int64)
     if len(estimates):
-        reason[_between(starts, estimates, log.rows("migrate_pending_exact"))] = _EXACT
+        reason[_between(starts, estimates, exact_pending(log).rows)] = _EXACT
     else:
         # Without traces of pending sizes: the loop syncs between sections, a timer within one.
         within = _between(starts, log.rows("savevm_section_start"), log.rows("savevm_section_end"))
@@ -141,12 +142,14 @@ def _remaining(log: EventLog, starts: Ints, reason: Ints, new: Ints) -> Ints:
     if _has_other_iterables(log):
         return np.full(len(starts), UNKNOWN, dtype=np.int64)
     left = np.full(len(starts), UNKNOWN, dtype=np.int64)
-    for wanted, event in (
-        (_SETUP, "migrate_pending_estimate"),
-        (_EXACT, "migrate_pending_exact"),
-        (_POSTCOPY, "migrate_pending_estimate"),
+    estimates, exacts = pending_estimates(log), exact_pending(log)
+    for wanted, told in (
+        (_SETUP, estimates),
+        (_EXACT, exacts),
+        (_FINAL, final_pending(log)),
+        (_POSTCOPY, estimates),
     ):
-        size = first_within(starts, log.rows(event), log.column(event, "size", UNKNOWN))
+        size = first_within(starts, told.rows, told.size)
         pages = np.where(size == UNKNOWN, UNKNOWN, size // _PAGE_BYTES)
         left = np.where(reason == wanted, pages, left)
     begins = log.column("ram_save_complete", "done", UNKNOWN) == 0

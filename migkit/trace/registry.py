@@ -32,6 +32,12 @@ _PAGE_REQUEST = (
     "hva:x block:b offset:x pid:d",
     "Request for HVA={hva} rb={block} offset={offset} pid={pid}",
 )
+_PENDING = (
+    "exact:d final:d precopy:d stopcopy:d postcopy:d total:d acks_pending:d acks_total:d",
+    "exact={exact}, final={final}, precopy={precopy}, stopcopy={stopcopy}, postcopy={postcopy}, "
+    "total={total}, collected switchover ack pending={acks_pending}, "
+    "total switchover ack pending={acks_total}",
+)
 _SERVED = (
     "addr:x time:d affected_cpus:d affected_non_cpus:d",
     "addr: {addr}, time: {time}, affected_cpus: {affected_cpus}, "
@@ -43,6 +49,7 @@ _ONLY_IN_LOGS: Final = (
     _pattern("migration_socket_outgoing_connected"),
     _pattern("vmstate_downtime_save", *_DOWNTIME),
     _pattern("vmstate_downtime_load", *_DOWNTIME),
+    _pattern("qemu_savevm_query_pending", *_PENDING),
     _pattern("migration_rate_limit_pre", "ms:d", "{ms} ms"),
     _pattern("migration_rate_limit_post", "urgent:d", "urgent: {urgent}"),
     _pattern(

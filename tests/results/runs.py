@@ -2,6 +2,9 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from migkit.capture import read_trace_log
 from migkit.results import Migration
@@ -26,6 +29,12 @@ def at(milliseconds: float, message: str) -> str:
     """Give a message a time stamp, milliseconds after second 100."""
     microseconds = round(milliseconds * 1000)
     return f"9@{100 + microseconds // 1_000_000}.{microseconds % 1_000_000:06d}:{message}"
+
+
+def column(frame: pd.DataFrame, name: str) -> list[Any]:
+    """Return a column's values; None where one is unknown."""
+    return [None if value is None or value != value else value for value in
+            frame[name].astype("object").where(frame[name].notna(), None)]  # fmt: skip
 
 
 PRECOPY = (

@@ -9,14 +9,9 @@ from migkit import datasets, schema
 from migkit.results.sources import LogSource
 from migkit.scenario.iterables import IterableHandler
 from migkit.trace import read_log
-from results.runs import PRECOPY, at, logged, simulated
+from results.runs import PRECOPY, at, column, logged, simulated
 
 MS = 1_000_000
-
-
-def column(frame, name):
-    return [None if value is None or value != value else value for value in
-            frame[name].astype("object").where(frame[name].notna(), None)]  # fmt: skip
 
 
 def test_rounds_of_a_precopy_migration(tmp_path):
