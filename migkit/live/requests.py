@@ -69,6 +69,8 @@ class Requests:
         self._asked_s = np.full(arena.blocks.pages, np.nan)
         self._waiting = np.zeros(arena.blocks.pages, np.bool_)
         self._lock = threading.Lock()
+        # A source that reads no requests must not keep us from noting what it sends.
+        self._sending = threading.Lock()
         self._stopped = threading.Event()
         self._connected = threading.Event()
         self._connected.set()
@@ -127,7 +129,7 @@ class Requests:
             return
         while not self._stopped.is_set():
             self._connected.wait()
-            with self._lock:
+            with self._sending:
                 if self._arena.received[page]:
                     return
                 try:
@@ -169,7 +171,7 @@ class Requests:
 
     def resumed(self) -> None:
         """Ask again for what is still waited for, and go on; see RESUME_ACK."""
-        with self._lock:
+        with self._sending:
             self._writer.forget_block()
             for page in np.flatnonzero(self._waiting & ~self._arena.received).tolist():
                 try:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from migkit.errors import InputError
 
-__all__ = ["Spool", "record_folder"]
+__all__ = ["Spool", "free_folder", "make_folder"]
 
 
 class Spool:
@@ -45,21 +45,33 @@ class Spool:
             self.errors.append(f"recording ended: {error.strerror or error}")
 
 
-def record_folder(folder: Path) -> Path:
-    """Make the folder of the copies.
+def free_folder(folder: Path) -> Path:
+    """Check the folder of the copies.
 
     Raises
     ------
     InputError
-        If it holds something, or cannot be made.
+        If it holds something.
     """
     found = "is a file" if folder.is_file() else "holds something"
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise InputError.of(f"record {folder}", found, "name a new or an empty folder")
+    return folder
+
+
+def make_folder(folder: Path | None) -> None:
+    """Make the folder of the copies, where copies are kept.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
+    if folder is None:
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError.of(
             f"record {folder}", error.strerror or str(error), "name a folder that can be made"
         ) from None
-    return folder

@@ -12,22 +12,20 @@ from typing import Any, Literal, Self
 from migkit.channels import (
     Address,
     Channel,
-    ExecAddress,
-    FileAddress,
     connect,
     listen,
-    parse_address,
 )
 from migkit.errors import ChannelError, InputError
 from migkit.network import Link as NetworkLink
 from migkit.units import parse_bytes
 
+from .addresses import socket_address
 from .cuts import Cut, parse_cut
 from .line_text import written_line
 from .link import Link
 from .outage import Outage
 from .result import TapResult, result_of
-from .spool import record_folder
+from .spool import free_folder, make_folder
 from .state import Shared
 
 __all__ = ["Tap"]
@@ -112,13 +110,13 @@ class Tap:
             raise InputError.of(
                 f"after_cut {after_cut!r}", "allowed pass, refuse", "give one of them"
             )
-        self.target = _address(target_address)
+        self.target = socket_address(target_address)
         limit = parse_bytes(record_limit, "record limit")
         self.errors: list[str] = []
-        self._listen_address = _address(listen_address)
+        self._listen_address = socket_address(listen_address)
         self._refuses = after_cut == "refuse"
         cut = parse_cut(cut) if isinstance(cut, str) else cut
-        self._record = None if record is None else record_folder(Path(record))
+        self._record = None if record is None else free_folder(Path(record))
         self._cut = cut
         self._shared = Shared(cut, line, pages=pages, spool_limit=limit, sever=self._sever)
         self._links: list[Link] = []
@@ -127,6 +125,11 @@ class Tap:
     def __enter__(self) -> Self:
         """Listen."""
         self._listener = listen(self._listen_address)
+        try:
+            make_folder(self._record)
+        except InputError:
+            self._listener.close()
+            raise
         self._accepter = threading.Thread(target=self._accept, name="tap accept", daemon=True)
         self._accepter.start()
         return self
@@ -261,7 +264,13 @@ class Tap:
             return
         number = len(self._links)
         spools = None if self._record is None else self._record / f"channel-{number}"
-        link = Link(self._shared, near, far, number=number, spools=spools)
+        try:
+            link = Link(self._shared, near, far, number=number, spools=spools)
+        except OSError as error:
+            self.errors.append(f"record {spools}: {error.strerror or error}")
+            near.close()
+            far.close()
+            return
         self._links.append(link)
         link.start()
 
@@ -280,14 +289,3 @@ def _until(reached: Callable[[], bool], timeout_s: float | None) -> bool:
             return False
         time.sleep(_POLL_S)
     return True
-
-
-def _address(address: str | Address) -> Address:
-    made = address if isinstance(address, Address) else parse_address(address)
-    if isinstance(made, (ExecAddress, FileAddress)):
-        raise InputError.of(
-            f"address {made}",
-            "allowed tcp:HOST:PORT, unix:PATH, vsock:CID:PORT, fd:NAME",
-            "give sockets on both sides of a tap",
-        )
-    return made
