@@ -34,8 +34,8 @@ examples:
   migkit send memory.mig unix:/run/mig.sock --postcopy-at 300ms --json sent.json
   migkit send memory.mig tcp:127.0.0.1:4444 --capability multifd --parameter multifd-channels=4
   migkit send memory.mig file:placed.mig --capability mapped-ram --capability multifd
-  migkit receive unix:/tmp/mig.sock --run --run-for 2s
-  migkit send arena:64MiB unix:/tmp/mig.sock --workload uniform:2000 --vcpus 2 --postcopy-at 500ms
+  migkit receive unix:mig.sock --run --run-for 2s
+  migkit send arena:256MiB unix:mig.sock --workload uniform:2000 --vcpus 2 --postcopy-at 500ms
 
 exit codes: 0 completed; 1 it failed or stays paused; 2 wrong input; 130 interrupted
 """
