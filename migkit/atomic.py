@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["whole_folder", "write_text"]
+__all__ = ["scratch_folder", "whole_folder", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -59,4 +59,36 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             if old.exists() and not folder.exists():  # interrupted between the two
                 os.replace(old, folder)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if (work / "old").exists() and not folder.exists():
+            os.replace(work / "old", folder)  # interrupted between the two moves
+        _remove(work)
+
+
+@contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """Give a folder for what is needed for a while; nothing of it is left, whatever happens.
+
+    Parameters
+    ----------
+    prefix : str
+        Of its name.
+
+    Yields
+    ------
+    Path
+        An empty folder, where the system keeps such.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, also if an interruption comes meanwhile."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migkit.cli import options, output
+from migkit.cli.lab_run import ends_with_us
 from migkit.cli.terminal import Progress
 from migkit.errors import InputError
 
@@ -158,17 +159,23 @@ def run(arguments: argparse.Namespace) -> int:
         record=arguments.record,
         record_limit=arguments.record_limit,
     )
-    interrupted = False
+    with ends_with_us():
+        interrupted = _pass_on(tap, linger_s)
+        _deliver(tap.result(), arguments)
+    if interrupted:
+        return 130
+    return 0 if tap.result().outcome in {"complete", "cut", "opaque"} else 1
+
+
+def _pass_on(tap: Tap, linger_s: float) -> bool:
+    """Pass on until the migration is over, or until asked to end: tell whether that was so."""
     with Progress() as progress, tap:
         print(f"migkit: listening at {tap.address}, passing on to {tap.target}", file=sys.stderr)
         try:
             _watch(tap, progress, linger_s)
         except KeyboardInterrupt:
-            interrupted = True
-    _deliver(tap.result(), arguments)
-    if interrupted:
-        return 130
-    return 0 if tap.result().outcome in {"complete", "cut", "opaque"} else 1
+            return True
+    return False
 
 
 def _watch(tap: Tap, progress: Progress, linger_s: float) -> None:

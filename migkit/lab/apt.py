@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from migkit.errors import LabError
+from migkit.lab.process import run_whole
 
 __all__ = ["PrivateApt", "debian_mirror", "extract", "missing_programs"]
 
@@ -188,17 +188,9 @@ def extract(packages: Sequence[Path], folder: Path) -> None:
 
 
 def _run(words: Sequence[str], doing: str, environment: dict[str, str] | None = None) -> str:
-    """Run a program to its end; it ends with us."""
+    """Run a program to its end; when we are interrupted, it ends with all that it started."""
     try:
-        done = subprocess.run(
-            list(words),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            env=environment,
-            check=False,
-        )
+        done = run_whole(words, environment)
     except OSError as error:
         raise LabError.of(doing, f"{words[0]}: {error.strerror}", _FOR_APT) from None
     if done.returncode:

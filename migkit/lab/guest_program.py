@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import subprocess
 from importlib.resources import files
 from pathlib import Path
 
 from migkit.errors import LabError
+from migkit.lab.process import run_whole
 
 __all__ = ["PROGRAM_PAGES", "STACK_PAGE", "build_guest"]
 
@@ -52,16 +52,11 @@ def build_guest(folder: Path) -> Path:
     source = files("migkit.lab") / "program"
     with_paths = [str(source / "guest.c"), f"-Wl,-T,{source / 'guest.ld'}", "-o", str(made)]
     words = [*compiler, *_FLAGS.split()]
+    # What an interrupted compiler leaves lies where everything is removed.
+    environment = {**os.environ, "TMPDIR": str(folder)}
     errors = []
     for extra in (_FOR_SOME, _FOR_SOME[:2], ()):
-        done = subprocess.run(
-            [*words, *extra, *with_paths],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_COMPILES_WITHIN_S,
-            check=False,
-        )
+        done = run_whole([*words, *extra, *with_paths], environment, _COMPILES_WITHIN_S)
         if done.returncode == 0:
             return made
         errors.append(done.stderr.strip().splitlines() or [f"exit {done.returncode}"])

@@ -88,7 +88,8 @@ class Machine:
         self._listener = EventListener()
         self._client.register_listener(self._listener)
         try:
-            await asyncio.wait_for(self._client.connect(self._socket), _STARTS_WITHIN_S)
+            async with asyncio.timeout(_STARTS_WITHIN_S):
+                await self._client.connect(self._socket)
         except (TimeoutError, QMPError, OSError, EOFError):
             ended = self.child.wait(1)
             found = f"it ended and said: {self.child.said()}" if ended else "no answer"
@@ -120,8 +121,9 @@ class Machine:
         if self.silent:
             raise LabError.of(f"{command} to the {self.name}", "it does not answer", "see its log")
         try:
-            call = self._client.execute(command, named or None)
-            return await asyncio.wait_for(call, _ANSWERS_WITHIN_S)
+            # Python 3.11's wait_for loses an interruption that comes with the answer.
+            async with asyncio.timeout(_ANSWERS_WITHIN_S):
+                return await self._client.execute(command, named or None)
         except ExecuteError as error:
             reply = {"class": error.error_class, "desc": str(error)}
             raise LabError(f"{command}: {reply}") from None
@@ -179,7 +181,8 @@ class Machine:
         self.child.kill()
         if self._client is not None:
             try:
-                await asyncio.wait_for(self._client.disconnect(), _DISCONNECTS_WITHIN_S)
+                async with asyncio.timeout(_DISCONNECTS_WITHIN_S):
+                    await self._client.disconnect()
             except (TimeoutError, QMPError, OSError, EOFError):
                 pass
         self._socket.close()

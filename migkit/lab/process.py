@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["Child"]
+__all__ = ["Child", "run_whole"]
 
 # Linux's prctl(PR_SET_PDEATHSIG, SIGKILL), set in the program itself before it becomes the other
 # one. Nothing of this process runs between fork and exec, so threads of ours do not matter.
@@ -98,3 +98,52 @@ class Child:
                 # Its session is not made yet, or it has just ended.
                 self._process.kill()
         self._process.wait(_ENDS_WITHIN_S)
+
+
+def run_whole(
+    words: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; when we are interrupted, all that it started ends with it.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The program and its words.
+    environment : mapping, optional
+        Its environment; ours if left out.
+    timeout_s : float, optional
+        After how long it is ended.
+
+    Returns
+    -------
+    CompletedProcess
+        Its exit code and what it printed.
+
+    Raises
+    ------
+    OSError
+        If it cannot be started.
+    subprocess.TimeoutExpired
+        If it does not end by itself.
+    """
+    with subprocess.Popen(
+        list(words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, errors = process.communicate(timeout=timeout_s)
+        except BaseException:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has just ended
+                process.kill()
+            raise
+    return subprocess.CompletedProcess(list(words), process.returncode, out, errors)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migkit.atomic import whole_folder
+from migkit.atomic import scratch_folder, whole_folder
 from migkit.errors import LabError, NotSimulatedError
 from migkit.host import HostProfile
 from migkit.lab.between import tap_link
@@ -100,8 +99,7 @@ def run(
     fitted = _as_run(asked, chosen) if image else fit_guest(_as_run(asked, chosen))
     tell = say or (lambda text: None)
     with _place(out) as folder:
-        with tempfile.TemporaryDirectory(prefix="migkit-lab.") as work:
-            logs = Path(work)
+        with scratch_folder("migkit-lab.") as logs:
             pair = _pair(fitted, chosen, _guest(fitted, image, logs), wrong, logs)
             pair.tap = pair.tap or (tap and not pair.unreached)
             observed = in_thread(lambda: observe(pair, fitted, logs, tell))
@@ -200,8 +198,8 @@ def _place(out: str | PathLike[str] | None) -> Iterator[Path]:
         with whole_folder(Path(out)) as folder:
             yield folder
     else:
-        with tempfile.TemporaryDirectory(prefix="migkit-lab.") as folder:
-            yield Path(folder)
+        with scratch_folder("migkit-lab.") as folder:
+            yield folder
 
 
 def _read(folder: Path) -> Capture:

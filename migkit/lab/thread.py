@@ -35,13 +35,14 @@ def in_thread(make: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
             ended.set()
 
     thread = threading.Thread(target=work, name="migkit lab")
-    thread.start()
     try:
+        thread.start()
         ended.wait()
     except BaseException:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(task.cancel)
-        ended.wait()
+        if thread.is_alive():  # else what it was to do is cancelled before it begins
+            ended.wait()
         raise
     if errors:
         raise errors[0]
