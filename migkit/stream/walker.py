@@ -225,6 +225,9 @@ class ChannelWalk:
             return  # the main stream is late; `Walker.stream` reads it then
         self._walk(last=True, quiet=True)
         self.flush()
+        # Megabytes that nobody fills again; what refers to each other here is freed late.
+        self._buffer = self._buffer[self._at : self._end]
+        self._base, self._end, self._at = self._base + self._at, self._end - self._at, 0
 
     def flush(self) -> None:
         """Count the pages that were read."""
