@@ -97,11 +97,14 @@ class Arrivals:
 
     def close(self) -> None:
         """Accept no more, and end what did not say what it is, or came late."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self._listener.close()
-        for channel in list(self._waiting):
-            channel.shutdown()
         self._thread.join(5.0)
+        with self._lock:
+            waiting = list(self._waiting)
+        for channel in waiting:
+            channel.shutdown()
         while not self._main.empty():
             self._main.get_nowait().close()
 
@@ -153,6 +156,9 @@ class Arrivals:
     def _take_main(self, channel: Channel) -> None:
         with self._lock:
             self._begun = True
+            if self._closed:
+                channel.close()
+                return
             if self._main.full():
                 raise ChannelError.of(
                     f"channel {channel.peer}",

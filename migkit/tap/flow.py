@@ -105,6 +105,8 @@ class Flow:
                 self._pass_on(walk.settled - self.passed)
             count = near.read_some_into(walk.space()[:piece])
             if not count:
+                if held and not self.severed:
+                    self._pass_rest()
                 return
             if self.severed:
                 continue  # what an end still sends is let go, so that it can close in peace
@@ -123,6 +125,14 @@ class Flow:
             self._pass_on(walk.came - self.passed)
             if self._to_source or walk.crowded or self._idle():
                 self._read()
+
+    def _pass_rest(self) -> None:
+        """Pass on what was held back of a record that breaks off, unless the event is in it."""
+        self._read(quiet=True)
+        stopped = self.walk.stopped
+        self._pass_on((self.walk.settled if stopped else self.walk.came) - self.passed)
+        if stopped:
+            self._cut()
 
     def _idle(self) -> bool:
         """Tell whether nothing more is there at the moment."""

@@ -64,6 +64,15 @@ def test_a_cut_after_more_pages_than_there_are_never_comes() -> None:
     assert tap.result().outcome == "complete"
 
 
+@pytest.mark.parametrize("cut", ["postcopy:2", "save_complete"])
+def test_a_stream_that_breaks_off_before_the_event_arrives_as_it_is(cut: str) -> None:
+    whole = RAM + part(normal(1, "ram")) + OPENED + part(normal(2))
+    for left_out in (1, 7, PAGE, len(whole) - len(RAM) + 3):
+        arrived, tap = passed(whole[:-left_out], cut=cut)
+        assert arrived == whole[:-left_out]
+        assert not tap.was_cut
+
+
 @pytest.mark.parametrize("count", [1, 4096, 100_000])
 def test_a_cut_after_bytes_lets_exactly_those_pass(count: int) -> None:
     main = recorded.main(recorded.named("tcp")[0])
