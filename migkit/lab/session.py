@@ -263,9 +263,13 @@ class _Session:
     async def close(self) -> None:
         """End everything; both logs are whole then."""
         for machine in self._machines:
-            await machine.close()
-        if self._tap is not None:
-            self._tap.__exit__(None, None, None)
+            machine.child.kill()
+        try:
+            for machine in self._machines:
+                await machine.close()
+        finally:
+            if self._tap is not None:
+                self._tap.__exit__(None, None, None)
 
     def add_counts(self) -> None:
         """Add what the tap counted, once everything has ended."""

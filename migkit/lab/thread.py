@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 __all__ = ["in_thread"]
 
+_CANCELS_EVERY_S = 5.0
 _Result = TypeVar("_Result")
 
 
@@ -39,11 +40,16 @@ def in_thread(make: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
         thread.start()
         ended.wait()
     except BaseException:
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(task.cancel)
-        if thread.is_alive():  # else what it was to do is cancelled before it begins
-            ended.wait()
+        _cancel(loop, task)
+        # If it has not begun, it is cancelled before it does. Once more where one was lost.
+        while thread.is_alive() and not ended.wait(_CANCELS_EVERY_S):
+            _cancel(loop, task)
         raise
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(task.cancel)
