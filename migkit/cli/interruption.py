@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-__all__ = ["Interruption"]
+__all__ = ["Interruption", "ends_with_us"]
 
 _REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -80,4 +81,28 @@ class Interruption:
     ) -> None:
         """Listen no more."""
         for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def ends_with_us() -> Iterator[None]:
+    """Let a request to terminate end everything in order, as an interruption does.
+
+    Once: what is being ended is not disturbed by a second request. A signal that the process was
+    started to ignore, as by ``nohup``, stays ignored.
+    """
+    asked = False
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise KeyboardInterrupt
+
+    heard = [number for number in _REQUESTS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupted) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)

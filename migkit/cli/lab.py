@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from migkit.cli import lab_run, lab_twin, options, output
+from migkit.cli.interruption import ends_with_us
 from migkit.cli.terminal import Progress
 
 _EPILOG = """\
@@ -87,7 +88,7 @@ def _install(arguments: argparse.Namespace) -> int:
     from migkit.lab import install
 
     output.check_file(arguments.json, "--json")
-    with Progress() as progress, lab_run.ends_with_us():
+    with Progress() as progress, ends_with_us():
         found = install(arguments.rule, mirror=arguments.mirror, say=progress.say)
     return _show(found, arguments)
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from migkit.cli import options, output, show
 from migkit.cli.inputs import scenario_path
+from migkit.cli.interruption import ends_with_us
 from migkit.cli.terminal import Progress
 
 if TYPE_CHECKING:
@@ -226,29 +223,4 @@ def result_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-@contextlib.contextmanager
-def ends_with_us() -> Iterator[None]:
-    """Let a request to terminate end everything in order, as an interruption does.
-
-    Once: what is being ended is not disturbed by a second request. A signal that the process was
-    started to ignore, as by ``nohup``, stays ignored.
-    """
-    asked = False
-
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
-            raise KeyboardInterrupt
-
-    heard = [number for number in _REQUESTS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupted) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 _FAILURES = ("cut", "recover", "kill", "destination", "disk", "outages")
-_REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

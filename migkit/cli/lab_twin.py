@@ -6,6 +6,7 @@ import argparse
 
 from migkit.cli import lab_run, options, output
 from migkit.cli.inputs import scenario_path
+from migkit.cli.interruption import ends_with_us
 from migkit.cli.terminal import Progress
 
 _EPILOG = """\
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     output.check_file(arguments.json, "--json")
     output.check_file(arguments.figure, "--figure")
     output.check_folder(arguments.out, RESULT_FILE)
-    with Progress() as progress, lab_run.ends_with_us():
+    with Progress() as progress, ends_with_us():
         twins = run_twins(
             scenario_path(arguments.scenario),
             arguments.out,

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from migkit.cli import lab_run, options, output
+from migkit.cli.interruption import ends_with_us
 from migkit.cli.terminal import Progress
 from migkit.errors import InputError
 
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = reproduce.find_inputs(
         arguments.captures, with_notebooks=not arguments.without_notebooks
     )
-    with Progress() as progress:
+    with Progress() as progress, ends_with_us():
         report = reproduce.reproduce(inputs, arguments.out, arguments.engine, progress.say)
     if arguments.json is not None:
         output.write_json(report_dict(report), arguments.json)

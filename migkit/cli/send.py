@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from migkit.cli import arena, options, output
 from migkit.cli.inputs import parameter_value
-from migkit.cli.lab_run import ends_with_us
+from migkit.cli.interruption import ends_with_us
 from migkit.cli.terminal import Progress
 from migkit.units import format_bytes, format_rate, parse_duration, parse_rate
 from migkit.workloads.text import FORMS

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migkit.cli import options, output
-from migkit.cli.lab_run import ends_with_us
+from migkit.cli.interruption import ends_with_us
 from migkit.cli.terminal import Progress
 from migkit.errors import InputError
 
