@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 __all__ = ["in_thread"]
 
+_LOOKS_EVERY_S = 0.2
 _CANCELS_EVERY_S = 5.0
 _Result = TypeVar("_Result")
 
@@ -38,7 +39,10 @@ def in_thread(make: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
     thread = threading.Thread(target=work, name="migkit lab")
     try:
         thread.start()
-        ended.wait()
+        # A signal that comes just before a wait begins does not end it: Python's handler runs when
+        # it is over. So none is long.
+        while not ended.wait(_LOOKS_EVERY_S):
+            pass
     except BaseException:
         _cancel(loop, task)
         # If it has not begun, it is cancelled before it does. Once more where one was lost.
