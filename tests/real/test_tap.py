@@ -17,6 +17,8 @@ GUEST = "beat=50 fill=1024,4096 phase=1,1024,3000,2,0,1,1,7,0,0,0,0,0 write=1,1,
 SMALL_GUEST = "beat=50 fill=1024,4900 phase=1,1024,3000,2,0,1,1,7,0,0,0,0,0 write=1,1,8,4294967295"
 """The same in 24 MiB with hardly a zero page, which would count as much as others."""
 
+CERTIFICATES = Path(__file__).parents[1] / "channels" / "certificates"
+
 COUNTERS = {
     "normal": "normal_pages",
     "duplicate": "duplicate_pages",
@@ -64,6 +66,29 @@ def test_precopy_is_counted_as_the_source_counts(qemu: Qemu, guest: Path, tmp_pa
         assert result.outcome == "complete"
         assert result.pages_in_complete > 0
         assert result.intervals["normal_pages"].sum() == result.qemu_counts["normal_pages"]
+        assert pair.beats()
+
+
+def test_through_tls_bytes_are_counted_and_nothing_else(
+    qemu: Qemu, guest: Path, tmp_path: Path
+) -> None:
+    with Pair(qemu.command, tmp_path, guest, GUEST) as pair:
+        for machine, end in ((pair.source, "client"), (pair.destination, "server")):
+            machine.tell("object-add", qom_type="tls-creds-x509", id="tls0", endpoint=end,
+                         dir=str(CERTIFICATES), verify_peer=True)  # fmt: skip
+        pair.enable(tls_creds="tls0", tls_hostname="localhost", max_bandwidth=64 << 20)
+        pair.listen(f"unix:{tmp_path}/incoming")
+        with Tap("tcp:127.0.0.1:0", f"unix:{tmp_path}/incoming") as tap:
+            pair.source.tell("migrate", uri=str(tap.address))
+            assert pair.source.reached(*OVER) == "completed"
+            assert tap.wait(LIMIT_S, linger_s=0)
+            there = tap.passed[0]
+        result, ram = tap.result(), pair.source.ram()
+        assert result.outcome == "opaque"
+        assert sum(result.qemu_counts.values()) == 0
+        # Each record of TLS costs some bytes more than it carries.
+        assert ram["transferred"] < there < 1.05 * ram["transferred"]
+        assert "TLS" in result.report()
         assert pair.beats()
 
 
