@@ -28,6 +28,15 @@ POSTCOPY: dict[str, Any] = {
 FAILURES = '\n[failures]\ncut = "state:postcopy-active"\nrecover = "1h"\n'
 
 
+# A process that was started in the background ignores SIGINT, and so would its children.
+MIGKIT = [
+    sys.executable,
+    "-c",
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from migkit.cli import main; sys.exit(main())",
+]
+
+
 def scenario_file(folder: Path) -> Path:
     """Write a scenario that is cut in postcopy, and whose recovery is waited for."""
     lines = [f'{name} = "{value}"' for name, value in POSTCOPY.items()]
@@ -58,7 +67,7 @@ class Running:
         self.kept = folder / "kept"
         self._errors = (folder / "errors").open("w+b")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "migkit", *words, "--out", str(self.kept / "run")],
+            [*MIGKIT, *words, "--out", str(self.kept / "run")],
             env={**os.environ, "TMPDIR": str(self.scratch)},
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
@@ -187,7 +196,7 @@ def test_a_tap_that_is_interrupted_tells_what_it_counted_and_ends_both(
         record = tmp_path / "record"
         words = ["tap", f"unix:{tmp_path}/tap", f"unix:{tmp_path}/incoming"]
         with subprocess.Popen(
-            [sys.executable, "-m", "migkit", *words, "--record", str(record), "--latency", "1ms"],
+            [*MIGKIT, *words, "--record", str(record), "--latency", "1ms"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
