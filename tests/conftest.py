@@ -1,6 +1,7 @@
 """What every test can rely on: no display, no network, the same generated cases each time."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 
@@ -8,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["MPLBACKEND"] = "Agg"
+
+# Who was started in the background ignores SIGINT, and so does all that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "steady",
