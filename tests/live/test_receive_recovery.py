@@ -102,8 +102,8 @@ def test_bits_that_are_not_there_are_what_is_missing() -> None:
     received = receiver._destination.arena.received.copy()  # type: ignore[union-attr]
     channel = source.send(writer.recv_bitmap("pc.ram") + writer.recv_bitmap("nothing"))
     until(lambda: bool(results))
+    source.join()  # all that came is heard
     channel.close()
-    source.join()
     size = struct.unpack_from(">Q", source.heard[1], 4 + 7)[0]
     bits = np.frombuffer(source.heard[1], np.uint8, size, 4 + 7 + 8)
     assert (np.unpackbits(bits, bitorder="little")[:4096] == received[:4096]).all()
