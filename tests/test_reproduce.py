@@ -174,8 +174,6 @@ def test_an_interrupted_notebook_takes_its_kernel_with_it(tmp_path: Path) -> Non
     os.mkfifo(pipe)
     source = notebook(tmp_path, f"open({str(pipe)!r}).read()")
     script = (
-        # What is started in the background of a shell ignores interrupts from the start.
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import pathlib, sys; from migkit.reproduce import run_notebook; "
         "run_notebook(*map(pathlib.Path, sys.argv[1:]))"
     )

@@ -233,18 +233,13 @@ def test_progress_is_for_terminals_only() -> None:
         assert (stream.getvalue() == "") == (expected == "")
 
 
-SCRIPT = "import sys; from migkit.cli import main; sys.exit(main())"
-# What is started in the background of a shell ignores interrupts from the start.
-HEEDS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-
-
 def test_an_interrupt_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
     pipe = tmp_path / "slow.toml"
     os.mkfifo(pipe)
     words = ["simulate", "--scenario", str(pipe), "--out", "result"]
     with (
         subprocess.Popen(
-            [sys.executable, "-c", HEEDS + SCRIPT, *words],
+            [sys.executable, "-m", "migkit", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=tmp_path,
@@ -260,7 +255,7 @@ def test_an_interrupt_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
 def test_a_reader_that_has_enough_ends_the_command_quietly() -> None:
     words = [*SMALL, "--trace", "iso"]
     with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "migkit", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -95,13 +95,8 @@ def test_an_interruption_waits_until_everything_has_ended() -> None:
             await asyncio.sleep(0.1)
             ended.append("orderly")
 
-    # Where the tests run in the background, an interrupt is ignored unless one asks for it.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            in_thread(work)
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    with pytest.raises(KeyboardInterrupt):
+        in_thread(work)
     assert ended == ["orderly"]
 
 

@@ -10,13 +10,6 @@ from types import TracebackType
 from typing import Self
 
 LIMIT_S = 60.0
-# A process that was started in the background ignores SIGINT, and so would its children.
-_PROGRAM = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from migkit.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 class SenderProcess:
@@ -28,7 +21,7 @@ class SenderProcess:
     def __init__(self, *words: str | Path, nohup: bool = False) -> None:
         started_by = ["nohup"] if nohup else []
         self.process = subprocess.Popen(
-            [*started_by, sys.executable, "-c", _PROGRAM, "send", *map(str, words)],
+            [*started_by, sys.executable, "-m", "migkit", "send", *map(str, words)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

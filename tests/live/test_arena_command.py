@@ -16,13 +16,6 @@ from live.arena_pair import SLOW, WAIT_S, permitted, until
 from migkit.cli import main
 from migkit.live import ArenaGuest, Receiver, send
 
-SCRIPT = """\
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from migkit.cli import main
-sys.exit(main())
-"""
-
 
 @pytest.fixture(autouse=True)
 def _here() -> None:
@@ -31,7 +24,7 @@ def _here() -> None:
 
 def command(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *words],
+        [sys.executable, "-m", "migkit", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -156,11 +156,9 @@ def test_a_file_is_read_no_further(tmp_path: Path) -> None:
     assert YANKED in receiver.run().error
 
 
-# What is started in the background of a shell ignores interrupts from the start.
-HEEDS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 RUN = "import sys; from migkit.cli import main; sys.exit(main())"
 SAVING = """
-import os
+import os, signal
 import migkit.live.saved as saved
 whole = saved._write_sparse
 def half(path, ram):
@@ -175,7 +173,7 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @contextmanager
 def command(words: list[str], before: str = "") -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HEEDS + before + RUN, "receive", *words],
+        [sys.executable, "-c", before + RUN, "receive", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

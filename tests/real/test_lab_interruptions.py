@@ -26,15 +26,7 @@ POSTCOPY: dict[str, Any] = {
     "postcopy_at": "100ms",
 }
 FAILURES = '\n[failures]\ncut = "state:postcopy-active"\nrecover = "1h"\n'
-
-
-# A process that was started in the background ignores SIGINT, and so would its children.
-MIGKIT = [
-    sys.executable,
-    "-c",
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from migkit.cli import main; sys.exit(main())",
-]
+MIGKIT = [sys.executable, "-m", "migkit"]
 
 
 def scenario_file(folder: Path) -> Path:

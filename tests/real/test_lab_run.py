@@ -98,12 +98,7 @@ def test_an_interruption_leaves_nothing(
     scratch.mkdir()
     file = tmp_path / "scenario.json"
     Scenario.build(**{**SMALL, "bandwidth": "1MiB/s"}).save(file)
-    # Where the tests run in the background, an interrupt is ignored unless one asks for it.
-    script = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from migkit.cli import main; sys.exit(main())"
-    )
-    words = [sys.executable, "-c", script, "lab", "run", str(file)]
+    words = [sys.executable, "-m", "migkit", "lab", "run", str(file)]
     words += ["--out", str(tmp_path / "kept" / "run"), "--qemu", str(qemu_after.path)]
     environment = {**os.environ, "TMPDIR": str(scratch)}
 

@@ -19,8 +19,6 @@ from real.test_receive import running
 
 SLOWLY = 3 << 20
 """Bytes a second: 25 MiB take long enough to be broken off on a fast machine."""
-HEEDS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-RUN = "import sys; from migkit.cli import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +90,7 @@ def test_the_source_goes_on_after_a_signal(
 ) -> None:
     words = ["receive", f"unix:{tmp_path}/r", "--save", f"{tmp_path}/guest"]
     process = subprocess.Popen(
-        [sys.executable, "-c", HEEDS + RUN, *words],
+        [sys.executable, "-m", "migkit", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -83,14 +83,11 @@ def test_a_recording_ends_at_its_limit_and_says_so(
 
 
 def test_an_interrupt_ends_with_what_was_counted(tmp_path: Path) -> None:
-    script = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from migkit.cli import main; sys.exit(main())"
-    )
+    words = ["tap", f"unix:{tmp_path}/tap"]
     with (
         Destination() as destination,
         subprocess.Popen(
-            [sys.executable, "-c", script, "tap", f"unix:{tmp_path}/tap", destination.address],
+            [sys.executable, "-m", "migkit", *words, destination.address],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
