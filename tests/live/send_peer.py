@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from migkit.live.sending import guest_writes, limiter, ram, trail
 from migkit.live.sending.counted import Counted
 from migkit.stream import writer, writing_messages
 from migkit.stream.blocks import Block
@@ -52,10 +54,15 @@ def save_guest(path: Path, blocks: dict[str, np.ndarray]) -> Path:
 
 
 class Clock:
-    """Stands still while bytes are written, and moves while somebody sleeps."""
+    """A source's time: it stands still while bytes are written, and moves while somebody sleeps.
 
-    def __init__(self) -> None:
+    What is decided by it is the same on any machine.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 5_000_000_000
+        for module in (limiter, ram, guest_writes, trail):
+            monkeypatch.setattr(module, "time", self)
 
     def monotonic_ns(self) -> int:
         return self.now

@@ -11,7 +11,6 @@ from live.send_peer import PRECOPY_END, SIZE, TIMER, Clock, Peer, contents, save
 from migkit.errors import ChannelError, InputError, StreamError
 from migkit.frame_rows import frame_rows
 from migkit.live import send
-from migkit.live.sending import guest_writes, limiter, ram
 from migkit.live.sending.guest_image import image_of, read_image
 from migkit.schema import STATES
 from migkit.stream import read_stream, writer
@@ -67,9 +66,7 @@ def test_a_window_has_the_bytes_that_qemu_sends_in_it(
 
     Its threshold was 6303990 bytes after the first window, and 6303798 after the next.
     """
-    clock = Clock()
-    for module in (limiter, ram):
-        monkeypatch.setattr(module, "time", clock)
+    Clock(monkeypatch)
     guest = save_guest(tmp_path / "g", {"m0": contents(3072, 0)})
     peer = peer_at(tmp_path)
     sent = send(guest, peer.uri, parameters={"max-bandwidth": 20971520}, capabilities=())
@@ -113,9 +110,7 @@ def test_the_same_seed_dirties_the_same_pages(
     tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compare the distinct pages that a short burst sends twice; the burst ends by itself."""
-    clock = Clock()
-    for module in (limiter, ram, guest_writes):
-        monkeypatch.setattr(module, "time", clock)
+    Clock(monkeypatch)
     again = []
     for number in range(2):
         peer = Peer(tmp_path / f"s{number}", PRECOPY_END)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM, Signals
 
 import pytest
 
+from live.arena_pair import until
 from live.send_peer import PRECOPY_END, Peer, contents, save_guest
 from live.sender_process import LIMIT_S, SenderProcess
+from live.test_receive_recovery import running
 from migkit.live import Receiver, Reception
 
 INTERRUPTED = (130, "", "migkit: interrupted\n")
@@ -24,19 +24,9 @@ def saved(tmp_path: Path) -> Path:
     return save_guest(tmp_path / "guest.mig", {"pc.ram": contents(8000, 0)})
 
 
-def until(true: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not true():
-        assert time.monotonic() < end, f"no {what} within {LIMIT_S:g} s"
-        time.sleep(0.005)
-
-
 def receiving(tmp_path: Path) -> tuple[Receiver, threading.Thread, list[Reception]]:
     receiver = Receiver(f"unix:{tmp_path / 'r'}", wait_s=LIMIT_S, recover_s=0)
-    came: list[Reception] = []
-    thread = threading.Thread(target=lambda: came.append(receiver.run()), daemon=True)
-    thread.start()
-    return receiver, thread, came
+    return receiver, *running(receiver)
 
 
 @pytest.mark.parametrize(

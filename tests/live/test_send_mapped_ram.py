@@ -14,7 +14,7 @@ from live.send_peer import PRECOPY_END, SIZE, Clock, Peer, contents, save_guest
 from migkit.cli import main
 from migkit.errors import ChannelError, InputError
 from migkit.live import receive, send
-from migkit.live.sending import file_pages, guest_writes, limiter, ram
+from migkit.live.sending import file_pages
 from migkit.live.sending.guest_image import read_image
 from migkit.stream import read_stream
 from migkit.workloads.recorded import Callback
@@ -68,9 +68,7 @@ def test_a_page_that_is_written_again_is_written_to_its_place(
     tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
 ) -> None:
     """50 pages, five of them zero so far, are written without end in the first half second."""
-    clock = Clock()
-    for module in (limiter, ram, guest_writes):
-        monkeypatch.setattr(module, "time", clock)
+    Clock(monkeypatch)
 
     def written(from_ns: int, to_ns: int) -> list[int]:
         return list(range(555, 605)) if to_ns < 500_000_000 else []

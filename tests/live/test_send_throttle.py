@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,6 @@ from live.send_peer import PRECOPY_END, Clock, Peer, contents, save_guest
 from migkit.cli import main
 from migkit.errors import InputError
 from migkit.live import ArenaGuest, Sent, send
-from migkit.live.sending import guest_writes, limiter, ram, trail
 from migkit.live.sending.vcpu import DirtyRing, Vcpu
 from migkit.workloads import Sequential
 
@@ -20,11 +20,7 @@ MS = 1_000_000
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Let time pass only where the source sleeps: what it decides is the same on any machine."""
-    clock = Clock()
-    for module in (limiter, ram, guest_writes, trail):
-        monkeypatch.setattr(module, "time", clock)
-    return clock
+    return Clock(monkeypatch)
 
 
 def writes(pages_per_s: int, pages: int = 100_000) -> Vcpu:
@@ -66,26 +62,24 @@ def test_a_full_ring_lets_its_vcpu_sleep() -> None:
     assert abs(pages - 10_000_000 / (176_000 + 320_841) * 3520) < 3520
 
 
-def moved(tmp_path: Path, *on: str, **values: object) -> Sent:
-    guest = save_guest(tmp_path / "g", {"m0": contents(1200, 0)})
-    peer = Peer(tmp_path / "s", PRECOPY_END)
-    sent = send(guest, peer.uri, capabilities=on, parameters=values)  # type: ignore[arg-type]
+def gone(folder: Path, pages: int, on: tuple[str, ...] = (), **settings: Any) -> Sent:
+    """Send a guest of so many pages to a peer that takes it."""
+    guest = save_guest(folder / "g", {"m0": contents(pages, 0)})
+    peer = Peer(folder / "s", PRECOPY_END)
+    sent = send(guest, peer.uri, capabilities=on, **settings)
     peer.join()
     return sent
 
 
+FAST: dict[str, Any] = {
+    "workload": "phases:uniform:4000@12s+idle@900s",
+    "parameters": {"max-bandwidth": 2 << 20, "downtime-limit": 100, "max-cpu-throttle": 45},
+}
+"""It dirties 8 times what is sent, so every period is bad until the throttle shows."""
+
+
 def test_auto_converge_takes_a_step_every_second_bad_period(tmp_path: Path, clock: Clock) -> None:
-    """It dirties 8 times what is sent, so every period is bad until the throttle shows."""
-    guest = save_guest(tmp_path / "g", {"m0": contents(300, 0)})
-    peer = Peer(tmp_path / "s", PRECOPY_END)
-    sent = send(
-        guest,
-        peer.uri,
-        workload="phases:uniform:4000@12s+idle@900s",
-        capabilities=("auto-converge",),
-        parameters={"max-bandwidth": 2 << 20, "downtime-limit": 100, "max-cpu-throttle": 45},
-    )
-    peer.join()
+    sent = gone(tmp_path, 300, ("auto-converge",), **FAST)
     assert sent.outcome == "completed"
     steps = sent.throttling
     assert steps["cpu_throttle_percentage"].tolist() == [20, 30, 40, 45, 45, 45, 45]
@@ -97,21 +91,20 @@ def test_auto_converge_takes_a_step_every_second_bad_period(tmp_path: Path, cloc
 
 
 def test_without_the_capability_nobody_is_slowed(tmp_path: Path, clock: Clock) -> None:
-    assert moved(tmp_path, **{"max-bandwidth": 1 << 20}).throttling.empty
+    sent = gone(tmp_path, 300, **FAST)
+    assert sent.outcome == "completed"
+    assert sent.throttling.empty
 
 
 def test_its_own_timer_syncs_where_a_round_is_long(tmp_path: Path, clock: Clock) -> None:
     """A sweep takes 12 s, the timer comes every 5 s; in the first sweep it does nothing."""
-    guest = save_guest(tmp_path / "g", {"m0": contents(3000, 0)})
-    peer = Peer(tmp_path / "s", PRECOPY_END)
-    sent = send(
-        guest,
-        peer.uri,
+    sent = gone(
+        tmp_path,
+        3000,
+        ("auto-converge",),
         workload="phases:uniform:20000@10s+idle@900s",
-        capabilities=("auto-converge",),
         parameters={"max-bandwidth": 1 << 20, "downtime-limit": 100},
     )
-    peer.join()
     due = sent.events.loc[sent.events["event"] == "cpu_throttle_dirty_sync", "t_ns"]
     assert len(due) >= 1
     assert (due.to_numpy() > 10_000_000_000).all()  # not in the first sweep
@@ -119,16 +112,13 @@ def test_its_own_timer_syncs_where_a_round_is_long(tmp_path: Path, clock: Clock)
 
 
 def test_dirty_limit_slows_by_the_ring(tmp_path: Path, clock: Clock) -> None:
-    guest = save_guest(tmp_path / "g", {"m0": contents(12_000, 0)})
-    peer = Peer(tmp_path / "s", PRECOPY_END)
-    sent = send(
-        guest,
-        peer.uri,
+    sent = gone(
+        tmp_path,
+        12_000,
+        ("dirty-limit",),
         workload="phases:sequential:30000@20s+idle@900s",
-        capabilities=("dirty-limit",),
         parameters={"max-bandwidth": 60 << 20, "vcpu-dirty-limit": 10, "downtime-limit": 10},
     )
-    peer.join()
     assert sent.outcome == "completed"
     events = sent.events["event"].tolist()
     assert events.count("migration_dirty_limit_guest") == 1
@@ -141,10 +131,7 @@ def test_dirty_limit_slows_by_the_ring(tmp_path: Path, clock: Clock) -> None:
 def test_the_last_sync_counts_up_to_10_2(
     tmp_path: Path, clock: Clock, version: str, counted: int
 ) -> None:
-    guest = save_guest(tmp_path / "g", {"m0": contents(500, 0)})
-    peer = Peer(tmp_path / "s", PRECOPY_END)
-    sent = send(guest, peer.uri, qemu_version=version, capabilities=())
-    peer.join()
+    sent = gone(tmp_path, 500, qemu_version=version)
     assert sent.summary["ram"]["dirty-sync-count"] == len(sent.rounds) - counted
 
 
@@ -152,16 +139,13 @@ def test_the_last_sync_counts_up_to_10_2(
 def test_11_1_syncs_in_every_pass_with_postcopy_ram(
     tmp_path: Path, clock: Clock, version: str, each: bool
 ) -> None:
-    guest = save_guest(tmp_path / "g", {"m0": contents(1500, 0)})
-    peer = Peer(tmp_path / "s", PRECOPY_END)
-    sent = send(
-        guest,
-        peer.uri,
+    sent = gone(
+        tmp_path,
+        1500,
+        ("postcopy-ram",),
         qemu_version=version,
-        capabilities=("postcopy-ram",),
         parameters={"max-bandwidth": 10 << 20, "downtime-limit": 1},
     )
-    peer.join()
     passes = len(sent.iterations)
     assert passes > 3
     reasons = sent.rounds["reason"].tolist()
@@ -173,15 +157,8 @@ def test_the_command_tells_the_steps(
 ) -> None:
     guest = save_guest(tmp_path / "g", {"m0": contents(300, 0)})
     peer = Peer(tmp_path / "s", PRECOPY_END)
-    words = [
-        "--capability",
-        "auto-converge",
-        "--workload",
-        "uniform:4000",
-        "--bandwidth",
-        "2MiB/s",
-    ]
-    words += ["--downtime-limit", "100ms", "--qemu-version", "11.1.3"]
+    words = ["--capability", "auto-converge", "--workload", "uniform:4000"]
+    words += ["--bandwidth", "2MiB/s", "--downtime-limit", "100ms", "--qemu-version", "11.1.3"]
     assert main(["send", str(guest), peer.uri, *words]) == 0
     peer.join()
     assert "cpu throttle       20 % at " in capsys.readouterr().out
