@@ -16,7 +16,7 @@ from migkit._engine import decisions
 from migkit.schema import DECISIONS, MARGINS
 
 from .frames import as_schema
-from .pending import exact_pending, pending_estimates
+from .pending import pending_sizes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,8 +140,9 @@ def must_precopy_bytes(migration: Frames) -> list[int | None]:
     log = migration.source.logs.get("source")
     if log is None:
         return [None] * len(passes)
-    estimates = pending_estimates(log).must_precopy.tolist()
-    exacts = iter(exact_pending(log).must_precopy.tolist())
+    pending = pending_sizes(log)
+    estimates = pending.estimates.must_precopy.tolist()
+    exacts = iter(pending.exact.must_precopy.tolist())
     if len(estimates) != len(passes):
         return [None] * len(passes)
     asked = passes["pending_exact_bytes"].notna()

@@ -16,7 +16,7 @@ from migkit.trace import EventLog
 from migkit.trace.eventlog import Ints
 
 from .frames import UNKNOWN, typed_frame
-from .pending import exact_pending, pending_estimates
+from .pending import pending_sizes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +39,10 @@ def passes_frame(log: EventLog) -> pd.DataFrame:
         Columns of `migkit.schema.ITERATIONS`. Bytes and pages of a pass are unknown, as are the
         pending sizes but for the one that completed where the log does not trace them.
     """
-    estimates, exacts = pending_estimates(log), exact_pending(log)
-    starts, estimate = estimates.rows, estimates.size
+    pending = pending_sizes(log)
+    starts, estimate = pending.estimates.rows, pending.estimates.size
     if len(starts):
-        exact = first_within(starts, exacts.rows, exacts.size)
+        exact = first_within(starts, pending.exact.rows, pending.exact.size)
     else:
         starts, estimate, exact = _passes_without_estimates(log)
     state = state_codes(log, starts)

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from migkit.trace import EventLog
 from migkit.trace.eventlog import Ints
 
 from .frames import UNKNOWN
 
-__all__ = ["Pending", "exact_pending", "final_pending", "pending_estimates"]
+__all__ = ["Asked", "PendingSizes", "pending_sizes"]
 
-_ESTIMATE, _EXACT = "migrate_pending_estimate", "migrate_pending_exact"
 _QUERY = "qemu_savevm_query_pending"
 
 
 @dataclass(frozen=True)
-class Pending:
-    """Answers to one of the two questions, in the order of the log.
+class Asked:
+    """Answers to one question, in the order of the log; empty where the log does not tell.
 
     Attributes
     ----------
@@ -40,8 +37,27 @@ class Pending:
     must_precopy: Ints
 
 
-def pending_estimates(log: EventLog) -> Pending:
-    """Return the estimates: one begins each pass.
+@dataclass(frozen=True)
+class PendingSizes:
+    """What was asked of the handlers.
+
+    Attributes
+    ----------
+    estimates : Asked
+        One begins each pass.
+    exact : Asked
+        Each after a sync of the dirty bitmap while the guest runs.
+    final : Asked
+        After the last sync, of a guest that stands still; told since 11.1.
+    """
+
+    estimates: Asked
+    exact: Asked
+    final: Asked
+
+
+def pending_sizes(log: EventLog) -> PendingSizes:
+    """Read all pending sizes of a log.
 
     Parameters
     ----------
@@ -50,55 +66,25 @@ def pending_estimates(log: EventLog) -> Pending:
 
     Returns
     -------
-    Pending
-        Empty where the log does not tell.
+    PendingSizes
+        Under the same names for all versions.
     """
-    return _asked(log, _ESTIMATE, exact=0)
+    if len(log.rows(_QUERY)):
+        return PendingSizes(_queried(log, 0, 0), _queried(log, 1, 0), _queried(log, 1, 1))
+    estimates, exact = (_traced(log, f"migrate_pending_{kind}") for kind in ("estimate", "exact"))
+    return PendingSizes(estimates, exact, _queried(log, 1, 1))
 
 
-def exact_pending(log: EventLog) -> Pending:
-    """Return the exact sizes, each after a sync of the dirty bitmap while the guest runs.
-
-    Parameters
-    ----------
-    log : EventLog
-        Events of the source.
-
-    Returns
-    -------
-    Pending
-        Empty where the log does not tell.
-    """
-    return _asked(log, _EXACT, exact=1)
-
-
-def final_pending(log: EventLog) -> Pending:
-    """Return the size after the last sync, of a guest that stands still; told since 11.1.
-
-    Parameters
-    ----------
-    log : EventLog
-        Events of the source.
-
-    Returns
-    -------
-    Pending
-        Empty where the log does not tell.
-    """
-    return _queried(log, exact=1, final=1)
-
-
-def _asked(log: EventLog, event: str, exact: int) -> Pending:
-    rows = log.rows(event)
+def _traced(log: EventLog, event: str) -> Asked:
     size, must = (log.column(event, name, UNKNOWN) for name in ("size", "pre"))
-    return Pending(rows, size, must) if len(rows) else _queried(log, exact, final=0)
+    return Asked(log.rows(event), size, must)
 
 
-def _queried(log: EventLog, exact: int, final: int) -> Pending:
-    names = ("exact", "final", "total", "precopy", "stopcopy")
-    columns = {name: log.column(_QUERY, name, UNKNOWN) for name in names}
-    wanted = (columns["exact"] == exact) & (columns["final"] == final)
-    must = np.where(
-        columns["precopy"] == UNKNOWN, UNKNOWN, columns["precopy"] + columns["stopcopy"]
-    )
-    return Pending(log.rows(_QUERY)[wanted], columns["total"][wanted], must[wanted])
+def _queried(log: EventLog, exact: int, final: int) -> Asked:
+    column = {name: log.column(_QUERY, name, UNKNOWN) for name in _NAMES}
+    wanted = (column["exact"] == exact) & (column["final"] == final)
+    must = column["precopy"] + column["stopcopy"]
+    return Asked(log.rows(_QUERY)[wanted], column["total"][wanted], must[wanted])
+
+
+_NAMES = ("exact", "final", "total", "precopy", "stopcopy")

@@ -17,7 +17,7 @@ from migkit.trace.eventlog import Ints
 
 from .frames import UNKNOWN, typed_frame
 from .passes import first_within, last_before, last_within, thresholds
-from .pending import exact_pending, final_pending, pending_estimates
+from .pending import pending_sizes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,10 +111,11 @@ def _new_pages(starts_ns: Ints, ends_ns: Ints, period: Ints) -> Ints:
 def _reasons(log: EventLog, starts: Ints) -> Ints:
     """Who asked for each sync, by what stands around it."""
     setup = log.rows("migration_thread_setup_complete")
-    estimates = pending_estimates(log).rows
+    pending = pending_sizes(log)
+    estimates = pending.estimates.rows
     reason = np.full(len(starts), _TIMER, dtype=np.int64)
     if len(estimates):
-        reason[_between(starts, estimates, exact_pending(log).rows)] = _EXACT
+        reason[_between(starts, estimates, pending.exact.rows)] = _EXACT
     else:
         # Without traces of pending sizes: the loop syncs between sections, a timer within one.
         within = _between(starts, log.rows("savevm_section_start"), log.rows("savevm_section_end"))
@@ -142,12 +143,12 @@ def _remaining(log: EventLog, starts: Ints, reason: Ints, new: Ints) -> Ints:
     if _has_other_iterables(log):
         return np.full(len(starts), UNKNOWN, dtype=np.int64)
     left = np.full(len(starts), UNKNOWN, dtype=np.int64)
-    estimates, exacts = pending_estimates(log), exact_pending(log)
+    pending = pending_sizes(log)
     for wanted, told in (
-        (_SETUP, estimates),
-        (_EXACT, exacts),
-        (_FINAL, final_pending(log)),
-        (_POSTCOPY, estimates),
+        (_SETUP, pending.estimates),
+        (_EXACT, pending.exact),
+        (_FINAL, pending.final),
+        (_POSTCOPY, pending.estimates),
     ):
         size = first_within(starts, told.rows, told.size)
         pages = np.where(size == UNKNOWN, UNKNOWN, size // _PAGE_BYTES)

@@ -10,7 +10,7 @@ from migkit.schema import SECTIONS
 from migkit.trace import EventLog
 
 from .frames import UNKNOWN, typed_frame
-from .pending import pending_estimates
+from .pending import pending_sizes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def sections_frame(log: EventLog) -> pd.DataFrame:
     # One thread writes them one after another: the end is the next one in the log.
     follows = np.searchsorted(ends, starts)
     stops = np.append(log.t_ns[ends], UNKNOWN)[follows]
-    passes = np.searchsorted(pending_estimates(log).rows, starts) - 1
+    passes = np.searchsorted(pending_sizes(log).estimates.rows, starts) - 1
     return typed_frame(
         {
             "t_ns": log.t_ns[starts],

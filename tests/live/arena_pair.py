@@ -10,11 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from migkit.errors import UserfaultfdError
 from migkit.live import ArenaGuest, Receiver, Reception, Sent, send
 from migkit.live.guest.userfaultfd import check_userfaultfd
+from required import lacking
 
 WAIT_S = 60.0
 _SERVED = 3
@@ -32,11 +31,11 @@ def until(reached: Callable[[], object], what: str = "") -> None:
 
 
 def permitted() -> None:
-    """Skip where the system does not permit userfaultfd, with what it says."""
+    """End a test where the system does not permit userfaultfd."""
     try:
         check_userfaultfd()
     except UserfaultfdError as error:
-        pytest.skip(str(error))
+        lacking(error)
 
 
 def open_things() -> tuple[int, set[str]]:

@@ -1,9 +1,5 @@
-"""Real QEMUs for the tests that need them: skipped with a line where none is found.
+"""Real QEMUs for the tests that need them."""
 
-Where ``MIGKIT_REQUIRE_LAB=1`` is set, as on the machines that install them, their absence fails.
-"""
-
-import os
 from pathlib import Path
 
 import pytest
@@ -11,15 +7,14 @@ import pytest
 from migkit.errors import LabError
 from migkit.lab import Qemu, choose_qemu
 from real.send_destination import machine_of, save_guest
+from required import lacking
 
 
 def _qemu(rule: str) -> Qemu:
     try:
         return choose_qemu(rule)
     except LabError as error:
-        if os.environ.get("MIGKIT_REQUIRE_LAB") == "1":
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
+        lacking(error)
 
 
 @pytest.fixture(scope="session")
