@@ -17,7 +17,7 @@ from migkit.units import format_bytes, format_rate, parse_bytes, parse_duration
 if TYPE_CHECKING:
     from migkit.channels import TlsFiles
     from migkit.live import Receiver, Reception
-    from migkit.live.receiving import Progress as Where
+    from migkit.live.live_frames import Progress as Where
 
 _EPILOG = """\
 URI is QEMU's: tcp:HOST:PORT, unix:PATH, vsock:CID:PORT, fd:NUMBER, exec:COMMAND,
@@ -29,6 +29,7 @@ source's guest runs on there, what came is told, and --save leaves what was in i
 fault patterns:
   uniform:RATE     RATE requests/s for pages that are missing, each as likely
   sequential:RATE  the first missing page behind the last one asked for
+  workload:TEXT    what a workload touches, such as workload:hotcold:2000,hot=500,percent=90
   list:FILE        a text file of lines SECONDS,PAGE (pages counted through all RAM blocks)
 
 examples:

@@ -12,9 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from migkit._engine.writers import Writer, make_writer
 from migkit.errors import InputError
+from migkit.workloads import Workload
+from migkit.workloads.text import parse_workload
 
 __all__ = [
+    "NO_PAGE",
     "FaultPattern",
     "Missing",
     "Pick",
@@ -24,6 +28,7 @@ __all__ = [
     "recorded",
     "sequential",
     "uniform",
+    "working",
 ]
 
 Missing = Callable[[], npt.NDArray[np.bool_]]
@@ -34,7 +39,10 @@ Pick = Callable[[npt.NDArray[np.bool_], float], int | None]
 """A caller's own: which pages are missing, seconds since the guest runs; the page, or None at the
 end of all."""
 
+NO_PAGE = -1
+"""A pattern that yields this has nothing to ask for at that moment, and goes on from there."""
 _TRIES = 64
+_SLICE_NS = 10_000_000
 
 
 def uniform(rate_per_s: float) -> FaultPattern:
@@ -125,26 +133,67 @@ def picked(rate_per_s: float, pick: Pick) -> FaultPattern:
     return faults
 
 
-def pattern_of(written: str) -> FaultPattern:
-    """Read a pattern as the command line has it.
+def working(workload: Workload) -> FaultPattern:
+    """Ask for the pages that a workload touches, each at its moment, while they are missing.
 
     Parameters
     ----------
-    written : str
-        ``uniform:RATE``, ``sequential:RATE`` with requests per second; or ``list:FILE``, a text
-        file with a line ``SECONDS,PAGE`` for each.
+    workload : Workload
+        Its pages are numbers through all blocks, of which the guest's RAM is the first. It does
+        not stand still while a page is missing, as many vCPUs do not.
 
     Returns
     -------
     FaultPattern
-        The pattern.
+        Ends when no page is missing. It draws by the workload's own seed.
+    """
+
+    def faults(missing: Missing, seed: int) -> Iterator[tuple[float, int]]:
+        return _touched(make_writer(workload.within(len(missing()))), missing)
+
+    return faults
+
+
+def _touched(writer: Writer, missing: Missing) -> Iterator[tuple[float, int]]:
+    end_ns = 0
+    while (absent := missing()).any():
+        end_ns += _SLICE_NS
+        while (write := writer.next_write(end_ns)) is not None:
+            writer.drop_write()
+            if absent[write[1]]:
+                yield write[0] / 1e9, write[1]
+        writer.raise_failure()
+        yield end_ns / 1e9, NO_PAGE
+
+
+def pattern_of(written: str | Workload | FaultPattern | None) -> FaultPattern | None:
+    """Read a pattern as the command line has it.
+
+    Parameters
+    ----------
+    written : str, Workload or FaultPattern, optional
+        ``uniform:RATE``, ``sequential:RATE`` with requests per second; ``list:FILE``, a text file
+        with a line ``SECONDS,PAGE`` for each; or ``workload:TEXT``, what a workload touches.
+
+    Returns
+    -------
+    FaultPattern or None
+        The pattern; None asks for nothing.
 
     Raises
     ------
     InputError
         If it is none.
     """
+    if isinstance(written, Workload):
+        return working(written)
+    return _parsed(written) if isinstance(written, str) else written
+
+
+def _parsed(written: str) -> FaultPattern:
     name, _, value = written.partition(":")
+    if name == "workload":
+        return working(parse_workload(value))
     if name == "list" and value:
         try:
             table = np.loadtxt(Path(value), delimiter=",", ndmin=2)
@@ -161,7 +210,8 @@ def pattern_of(written: str) -> FaultPattern:
     if name not in makers or not 0 < rate <= 1e6:
         raise InputError.of(
             f"faults {written!r}",
-            "allowed uniform:RATE or sequential:RATE up to 1000000 requests/s, or list:FILE",
+            "allowed uniform:RATE or sequential:RATE up to 1000000 requests/s, list:FILE, "
+            "or workload:TEXT",
             "write one of these, such as uniform:500",
         )
     return makers[name](rate)

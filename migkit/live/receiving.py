@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import stat
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from migkit.channels import Address, FileAddress, Listener, TlsFiles, listen, parse_address
 from migkit.errors import InputError, MigkitError
 from migkit.stream.source import open_buffer
+from migkit.workloads import Workload
 
 from .destination import Destination
 from .faults import FaultPattern, pattern_of
 from .guest.userfaultfd import check_userfaultfd
+from .live_frames import LiveFrames, Progress, progress_frame, request_columns
 from .obeying import receive_all, receive_file
 from .reception import Reception, reception_of
 from .settings import ReceiveSettings
@@ -22,31 +25,6 @@ from .settings import ReceiveSettings
 __all__ = ["Progress", "Receiver", "receive"]
 
 _TICK_S = 0.5
-
-
-class Progress(NamedTuple):
-    """Where a migration is.
-
-    Attributes
-    ----------
-    state : str
-        Of the destination.
-    bytes : int
-        That came.
-    pages, missing : int
-        That are there, and that are not.
-    rounds : int
-        Sweeps of the main channel.
-    requests : int
-        That were sent.
-    """
-
-    state: str
-    bytes: int
-    pages: int
-    missing: int
-    rounds: int
-    requests: int
 
 
 class Receiver:
@@ -58,7 +36,7 @@ class Receiver:
         Where the source comes to.
     tls : TlsFiles, optional
         The server's credentials.
-    faults : str or FaultPattern, optional
+    faults : str, Workload or FaultPattern, optional
         See `receive`.
     progress : callable, optional
         See `receive`.
@@ -76,11 +54,11 @@ class Receiver:
         where: str | Mapping[str, Any] | Address | Listener,
         *,
         tls: TlsFiles | None = None,
-        faults: str | FaultPattern | None = None,
+        faults: str | Workload | FaultPattern | None = None,
         progress: Callable[[Progress], None] | None = None,
         **settings: Any,
     ) -> None:
-        pattern = pattern_of(faults) if isinstance(faults, str) else faults
+        pattern = pattern_of(faults)
         self._settings = ReceiveSettings(faults=pattern, **settings)
         if self._settings.run and pattern is not None:
             raise InputError.of(
@@ -99,6 +77,8 @@ class Receiver:
                 self._listener = listen(parsed, tls)
                 self.address = self._listener.address
         self._destination = Destination(self._listener, self._settings)
+        self._samples: list[tuple[float, Progress]] = []
+        self._began_s = time.monotonic()
 
     def _check_run(self) -> None:
         """Make sure that a guest can wait for pages here; one from a file never does."""
@@ -133,6 +113,16 @@ class Receiver:
             to.state, to.bytes, pages, missing, rounds, requests.sent if requests else 0
         )
 
+    @property
+    def frames(self) -> LiveFrames:
+        """What has come by now, as frames; from any thread, while it runs and afterwards."""
+        import pandas as pd
+
+        to = self._destination
+        samples = [*self._samples, (time.monotonic() - self._began_s, self.progress)]
+        requests = pd.DataFrame(request_columns(to.requests))
+        return LiveFrames(progress_frame(samples), to.reading.rounds, requests)
+
     def run(self) -> Reception:
         """Receive a migration.
 
@@ -146,6 +136,7 @@ class Receiver:
         ChannelError
             If no source came.
         """
+        self._began_s = time.monotonic()
         done = threading.Event()
         ticking = threading.Thread(target=self._tick, args=(done,), daemon=True)
         ticking.start()
@@ -169,15 +160,18 @@ class Receiver:
         return reception_of(to, error)
 
     def _tick(self, done: threading.Event) -> None:
-        while self._progress is not None and not done.wait(_TICK_S):
-            self._progress(self.progress)
+        while not done.wait(_TICK_S):
+            where = self.progress
+            self._samples.append((time.monotonic() - self._began_s, where))
+            if self._progress is not None:
+                self._progress(where)
 
 
 def receive(
     where: str | Mapping[str, Any] | Address | Listener,
     *,
     tls: TlsFiles | None = None,
-    faults: str | FaultPattern | None = None,
+    faults: str | Workload | FaultPattern | None = None,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> Reception:
@@ -192,9 +186,10 @@ def receive(
         QEMU's URI or JSON form of an address; files are read.
     tls : TlsFiles, optional
         The server's credentials.
-    faults : str or FaultPattern, optional
-        What a guest would ask for in postcopy: ``uniform:500``, ``sequential:500``, ``list:FILE``
-        or a function of `migkit.live.faults`. Nothing is asked for if left out.
+    faults : str, Workload or FaultPattern, optional
+        What a guest would ask for in postcopy: ``uniform:500``, ``sequential:500``, ``list:FILE``,
+        ``workload:hotcold:2000,hot=500``, a workload, or a function of `migkit.live.faults`.
+        Nothing is asked for if left out.
     progress : callable, optional
         Gets a `Progress` twice a second.
     **settings

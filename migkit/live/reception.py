@@ -14,6 +14,7 @@ from migkit.stream.stream import Stream
 from .arena import Arena
 from .destination import Destination
 from .guest import ArenaGuest
+from .live_frames import request_columns
 from .saved import SavedBlock, SavedState, write_saved
 from .sections import DeviceSection
 
@@ -205,11 +206,7 @@ def reception_of(destination: Destination, error: str) -> Reception:
         seconds=destination.ended_s - destination.began_s,
         description=destination.description,
         _arena=arena,
-        _requests={
-            "t_s": list(requests.asked_s) if requests else [],
-            "page": list(requests.page) if requests else [],
-            "latency_us": [s * 1e6 for s in requests.latency_s] if requests else [],
-        },
+        _requests=request_columns(requests),
         **_of_guest(destination),
     )
 

@@ -9,7 +9,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,8 @@ class Requests:
         account: Account | None = None,
     ) -> None:
         self._account = account
-        self._pattern, self._arena, self._send, self._seed = pattern, arena, send, seed
+        self._arena, self._send = arena, send
+        self._faults = pattern(lambda: ~arena.received, seed)
         self._writer = RequestWriter()
         self._asked_s = np.full(arena.blocks.pages, np.nan)
         self._waiting = np.zeros(arena.blocks.pages, np.bool_)
@@ -78,6 +79,12 @@ class Requests:
         self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
         self.sent = 0
         self.page, self.asked_s, self.latency_s = array("q"), array("d"), array("d")
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return what was asked for and came so far: ``t_s``, ``page`` and ``latency_us``."""
+        with self._lock:
+            page, asked, took = list(self.page), list(self.asked_s), list(self.latency_s)
+        return {"t_s": asked, "page": page, "latency_us": [s * 1e6 for s in took]}
 
     def start(self) -> None:
         """Let the guest run."""
@@ -111,12 +118,12 @@ class Requests:
             self._account.end(pages[self._waiting[pages]].tolist())
 
     def _run(self) -> None:
-        absent = self._arena.received
-        for moment, page in self._pattern(lambda: ~absent, self._seed):
+        received = self._arena.received
+        for moment, page in self._faults:
             wait = self._began_s + moment - time.monotonic()
             if self._stopped.wait(max(0.0, wait)):
                 return
-            if 0 <= page < len(absent) and not absent[page]:
+            if 0 <= page < len(received) and not received[page]:
                 self._ask(page)
 
     def _ask(self, page: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from migkit.errors import StreamError
@@ -20,7 +22,11 @@ from .mapped_ram import present_count
 from .multifd import Packet, tally_packets
 from .page_tally import KINDS, SUMS, PageTally
 from .records import MainStream, Record
+from .rounds import rounds_frame
 from .stream import Stream
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Gathering"]
 
@@ -67,6 +73,11 @@ class Gathering:
         if name not in self._tallies:
             self._tallies[name] = PageTally(self.stream.blocks, keep=self._keep, sweeps=False)
         return self._tallies[name]
+
+    @property
+    def rounds(self) -> pd.DataFrame:
+        """Sweeps so far, but for pages in packets; from any thread."""
+        return rounds_frame(self._tallies)
 
     def add(self, record: Record) -> None:
         """Take a record of the main stream."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from migkit.errors import InputError, StreamError, did_you_mean
 from migkit.schema import (
     STREAM_CHANNELS,
     STREAM_DEVICES,
-    STREAM_PAGE_KINDS,
     STREAM_PAGES,
-    STREAM_ROUNDS,
 )
 
 from .blocks import Block
@@ -25,6 +23,7 @@ from .devices import DeviceState, leaves
 from .frames import Table, frame_of
 from .mapped_ram import present_pages
 from .page_tally import PageTally
+from .rounds import rounds_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,18 +101,7 @@ class Stream:
         QEMU sends in one direction through RAM and begins again; where it does, a round begins.
         A sweep whose pages all lie behind those of the one before is not told apart from it.
         """
-        values: dict[str, list[Any]] = {column.name: [] for column in STREAM_ROUNDS}
-        for name, tally in self._tallies.items():
-            rounds = tally.rounds
-            count = len(rounds["offset"])
-            values["channel"] += [STREAM_CHANNELS.index(name)] * count
-            values["round"] += range(count)
-            values["offset"] += rounds["offset"]
-            values["record"] += rounds["section"]
-            values["page_bytes"] += rounds["bytes"]
-            for kind in STREAM_PAGE_KINDS:
-                values[f"{kind}_pages"] += rounds[kind]
-        return frame_of(values, STREAM_ROUNDS)
+        return rounds_frame(self._tallies)
 
     @property
     def pages(self) -> pd.DataFrame:

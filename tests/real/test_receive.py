@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from migkit._engine.writers import make_writer
 from migkit.channels import FdAddress, TlsFiles, listen
 from migkit.lab import Qemu
 from migkit.lab.guest_program import build_guest
 from migkit.live import Receiver, Reception, read_saved, receive
 from migkit.live.faults import Missing
+from migkit.live.live_frames import LiveFrames
+from migkit.workloads.text import parse_workload
 from real.machine import LIMIT_S, OVER, Machine, until
 
 MEMORY_MIB = 32
@@ -231,6 +234,34 @@ def asked_for(count: int) -> Callable[[Machine, Destination], None]:
         source.until(lambda: to.receiver.progress.requests >= count, f"{count} requests")
 
     return wait
+
+
+def test_a_workload_faults_and_its_frames_come_meanwhile(
+    qemu_after: Qemu, guest: Path, tmp_path: Path
+) -> None:
+    seen: list[LiveFrames] = []
+
+    def between(source: Machine, to: Destination) -> None:
+        asked_for(60)(source, to)
+        seen.append(to.receiver.frames)
+
+    touches = parse_workload("hotcold:900,hot=300,percent=80,base=1024,pages=5000")
+    found, _ = postcopy(qemu_after, guest, tmp_path, faults=touches, between=between)
+    [live] = seen
+    writer, first = make_writer(touches.within(8192)), dict[int, float]()
+    while (write := writer.next_write(int(60e9))) and not writer.drop_write():
+        first.setdefault(write[1], write[0] / 1e9)
+    asked = found.requests
+    assert (asked["t_s"] >= asked["page"].map(first)).all()
+    known = len(live.requests)
+    assert known > 0
+    assert live.requests.equals(found.requests.head(known))
+    now = live.progress.iloc[-1]
+    assert (now["state"], now["requests"] >= 60) == ("postcopy-active", True)
+    assert 0 < now["bytes"] < found.bytes_received
+    rounds = found.stream.rounds
+    closed = live.rounds.iloc[:-1]
+    assert closed.equals(rounds.iloc[: len(closed)])
 
 
 def test_postcopy_with_requests(qemu: Qemu, guest: Path, tmp_path: Path) -> None:
