@@ -173,10 +173,9 @@ def _check_save(folder: Path | None, *, run: bool) -> None:
         raise InputError.of(
             f"--save {folder} with --run", "a guest that runs goes on", "leave one out"
         )
-    if folder.exists() and not folder.is_dir():
-        raise InputError.of(f"--save {folder}", "is a file", "name a folder")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "index.json").exists():
-        raise InputError.of(f"--save {folder}", "holds something else", "name an empty folder")
+    from migkit.live.saved import check_place
+
+    check_place(folder)
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -162,6 +162,13 @@ class Reception:
         ----------
         folder : path
             Made if it is not there; what was saved there before is replaced.
+
+        Raises
+        ------
+        InputError
+            If it holds something else.
+        StorageError
+            If it cannot be written.
         """
         blocks = tuple(
             SavedBlock(block.name, block.used_length, block.page_bytes)

@@ -29,12 +29,12 @@ from typing import Any
 import numpy as np
 
 from migkit.atomic import whole_folder
-from migkit.errors import StorageError
+from migkit.errors import InputError, StorageError
 from migkit.stream.configuration import Configuration
 
 from .sections import DeviceSection
 
-__all__ = ["SavedBlock", "SavedState", "read_saved", "write_saved"]
+__all__ = ["SavedBlock", "SavedState", "check_place", "read_saved", "write_saved"]
 
 _FORMAT = 1
 _INDEX, _DEVICES, _DESCRIPTION = "index.json", "devices.bin", "vmdesc.json"
@@ -94,6 +94,27 @@ class SavedState:
     outcome: str = "completed"
 
 
+def check_place(folder: Path) -> None:
+    """Refuse to replace what is no saved guest.
+
+    Parameters
+    ----------
+    folder : Path
+        New, empty, or of a guest that was saved.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    """
+    if not folder.exists() or (folder / _INDEX).is_file():
+        return
+    if not folder.is_dir():
+        raise InputError.of(f"save to {folder}", "is a file", "name a folder")
+    if any(folder.iterdir()):
+        raise InputError.of(f"save to {folder}", "holds something else", "name an empty folder")
+
+
 def write_saved(folder: Path, state: SavedState, rams: Sequence[memoryview]) -> None:
     """Write a folder, which appears whole or not at all.
 
@@ -108,9 +129,12 @@ def write_saved(folder: Path, state: SavedState, rams: Sequence[memoryview]) -> 
 
     Raises
     ------
+    InputError
+        If there is something that is no saved guest.
     StorageError
         If it cannot be written.
     """
+    check_place(folder)
     try:
         with whole_folder(folder) as new:
             for number, ram in enumerate(rams):

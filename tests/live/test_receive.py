@@ -187,6 +187,15 @@ def test_packed_packets_hold_no_more_than_their_pages(method: str) -> None:
         unpacker.unpack("qpl", memoryview(b""), 1)
 
 
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    received, _ = receive_channels(recorded.main("11.1-file"), [])
+    (tmp_path / "letters").write_text("mine")
+    for place in (tmp_path, tmp_path / "letters"):
+        with pytest.raises(InputError, match="save to"):
+            received.save(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["letters"]
+
+
 def test_a_saved_guest_is_read_back(tmp_path: Path) -> None:
     received, _ = receive_channels(recorded.main("10.2-tcp"))
     received.save(tmp_path / "guest")
