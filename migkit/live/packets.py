@@ -81,12 +81,15 @@ class MultifdChannels:
         return len(self._channels)
 
     def add(self, channel: Channel) -> None:
-        """Start to read a channel whose first bytes are multifd's."""
-        with self._meet:
-            self._channels.append(channel)
+        """Start to read a channel whose first bytes are multifd's; one that comes late ends."""
         thread = threading.Thread(target=self._run, args=(channel,), name="multifd", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        with self._meet:
+            if self._closed:
+                channel.close()
+                return
+            self._channels.append(channel)
+            thread.start()  # before `close` can find it
+            self._threads.append(thread)
 
     def begin(self, arena: Arena) -> None:
         """Let pages be placed there: RAM's list of blocks is known."""

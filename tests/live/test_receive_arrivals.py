@@ -1,13 +1,19 @@
 """Channels in any order, strangers between them, and what a hostile peer can make us hold."""
 
 import itertools
+import socket
+import threading
+import time
 
 import pytest
 
 from live.receive_peer import Source, memory_of, urgent_pages
 from live.test_receive_recovery import NAME, running, until
 from migkit.channels import Channel, connect
+from migkit.channels.transports import SocketTransport
 from migkit.live import Receiver, Reception
+from migkit.live.destination import Destination
+from migkit.live.settings import ReceiveSettings
 from stream import recorded
 
 LIMIT_S = 60.0
@@ -143,3 +149,36 @@ def test_a_multifd_stranger_that_stops_in_its_hello_holds_nobody_up() -> None:
     until(lambda: len(peers.receiver._destination.multifd._synced) == 2)
     peers.say(recorded.main(MULTIFD))
     assert peers.result().outcome == "completed"
+
+
+def test_a_channel_that_comes_when_all_is_over_is_closed() -> None:
+    multifd = Destination(None, ReceiveSettings()).multifd
+    multifd.close(0.0)
+    here, there = socket.socketpair()
+    with there:
+        multifd.add(Channel(SocketTransport(here), "late"))
+        there.settimeout(LIMIT_S)
+        assert there.recv(1) == b""
+    assert len(multifd) == 0
+
+
+def test_a_channel_that_comes_while_all_ends_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    multifd = Destination(None, ReceiveSettings()).multifd
+    closing = threading.Thread(target=multifd.close, args=(0.0,))
+    start = threading.Thread.start
+
+    def slow(thread: threading.Thread) -> None:
+        if thread.name == "multifd":
+            start(closing)
+            time.sleep(0.1)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slow)
+    here, there = socket.socketpair()
+    with there:
+        multifd.add(Channel(SocketTransport(here), "late"))
+        closing.join(LIMIT_S)
+        there.settimeout(LIMIT_S)
+        assert there.recv(1) == b""
