@@ -47,7 +47,7 @@ class RunTime:
         Parameters
         ----------
         percentage : int
-            1..99.
+            1..99; 0 lets it run.
         now_ns : int
             Never less than before.
         """

@@ -65,6 +65,25 @@ def test_a_throttled_clock_stands_in_the_sleep_of_its_vcpus(
     assert clock.now_ns() - 5 == 23_000_000
 
 
+def test_a_step_of_the_throttle_waits_for_the_end_of_the_slice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From 60 to 50 % in the middle of 25 ms: they end as they began, then 10 ms sleep, 10 run."""
+    now = [0]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
+    clock = GuestClock(5)
+    clock.start()
+    clock.throttle(60)
+    now[0] = 10_000_000
+    clock.throttle(50)
+    assert clock.percentage == 50
+    shown = []
+    for milliseconds in (15, 20, 25, 35, 40):
+        now[0] = milliseconds * 1_000_000
+        shown.append(clock.now_ns() - 5)
+    assert shown == [0, 5_000_000, 10_000_000, 10_000_000, 14_999_999]  # QEMU sleeps 1 ns more
+
+
 def stood_at(clock_ns: int) -> ArenaGuest:
     """Return a guest that has made all writes that were due, without running."""
     guest = ArenaGuest(SIZE, "uniform:9000", vcpus=2, clock=GuestClock(clock_ns))

@@ -1,7 +1,6 @@
 """The clock of a guest: it stands still while the guest does, and goes on at the destination.
 
-While its vCPUs are throttled it stands still in their sleep too, so nothing is caught up. Source:
-system/cpu-throttle.c (cpu_throttle_thread, cpu_throttle_timer_tick).
+While its vCPUs are throttled it stands still in their sleep too, so nothing is caught up.
 """
 
 from __future__ import annotations
@@ -9,28 +8,21 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from migkit._engine import throttling
+from migkit.live.run_time import RunTime
 
 __all__ = ["GuestClock"]
 
 
 class _Stretch(NamedTuple):
-    """Since when it goes as it does, by the monotonic clock, and what it showed then."""
+    """Since when the guest runs, by the monotonic clock, and for how long it did before."""
 
-    ran_ns: int
+    before_ns: int
     began_ns: int | None
-    percentage: int
 
-    def shows_ns(self) -> int:
+    def lasts_ns(self) -> int:
         if self.began_ns is None:
-            return self.ran_ns
-        since_ns = time.monotonic_ns() - self.began_ns
-        if not self.percentage:
-            return self.ran_ns + since_ns
-        period_ns = throttling.throttle_period_ns(self.percentage)
-        sleep_ns = throttling.throttle_sleep_ns(self.percentage)
-        whole, into_ns = divmod(since_ns, period_ns)
-        return self.ran_ns + whole * (period_ns - sleep_ns) + max(into_ns - sleep_ns, 0)
+            return self.before_ns
+        return self.before_ns + time.monotonic_ns() - self.began_ns
 
 
 class GuestClock:
@@ -43,27 +35,28 @@ class GuestClock:
     """
 
     def __init__(self, ran_ns: int = 0) -> None:
-        self._now = _Stretch(ran_ns, None, 0)
+        self._ran_ns = ran_ns
+        self._here = _Stretch(0, None)
+        self._time = RunTime()
 
     @property
     def percentage(self) -> int:
         """QEMU's ``cpu-throttle-percentage``."""
-        return self._now.percentage
+        return self._time.percentage
 
     def start(self) -> None:
         """Let it go on."""
-        if self._now.began_ns is None:
-            self._now = self._now._replace(began_ns=time.monotonic_ns())
+        if self._here.began_ns is None:
+            self._here = self._here._replace(began_ns=time.monotonic_ns())
 
     def stop(self) -> None:
         """Let it stand still."""
-        self._now = _Stretch(self.now_ns(), None, self._now.percentage)
+        self._here = _Stretch(self._here.lasts_ns(), None)
 
     def throttle(self, percentage: int) -> None:
-        """Let it sleep for this share of its time from now on, as auto-converge has vCPUs do."""
-        began_ns = None if self._now.began_ns is None else time.monotonic_ns()
-        self._now = _Stretch(self.now_ns(), began_ns, percentage)
+        """Let it sleep for this share of its time, as auto-converge has vCPUs do; 0 for none."""
+        self._time.throttle(percentage, self._here.lasts_ns())
 
     def now_ns(self) -> int:
         """Return what it shows."""
-        return self._now.shows_ns()
+        return self._ran_ns + self._time.at(self._here.lasts_ns())
