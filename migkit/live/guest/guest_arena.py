@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from migkit.errors import StreamError
 from migkit.live.arena import Arena, Int64Array
 from migkit.live.faults import FaultPattern, Missing
+from migkit.live.page_runs import runs_of
 from migkit.stream.blocks import Blocks
 from migkit.stream.cursor import Buffer
 
@@ -115,8 +117,8 @@ class GuestArena(Arena):
             super().clear(pages)
             return
         size = self.blocks.page_size
-        for first, count in _runs(pages):
-            with _Placing(first):
+        for first, count in runs_of(pages):
+            with _placing(first):
                 self._faults.zero(self._address + first * size, count * size)
             self._here(first, count)
 
@@ -129,8 +131,8 @@ class GuestArena(Arena):
             return
         size, done = self.blocks.page_size, 0
         held = np.ascontiguousarray(source)
-        for first, count in _runs(pages):
-            with _Placing(first):
+        for first, count in runs_of(pages):
+            with _placing(first):
                 address = held.ctypes.data + done * size
                 self._faults.copy(self._address + first * size, address, count * size)
             self._here(first, count)
@@ -163,26 +165,12 @@ class GuestArena(Arena):
             faults.wake(address, size)
 
 
-def _runs(pages: Int64Array) -> list[tuple[int, int]]:
-    """Return the runs of consecutive pages: the first of each, and how many."""
-    if not len(pages):
-        return []
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(pages) != 1) + 1])
-    counts = np.diff(np.append(starts, len(pages)))
-    return list(zip(pages[starts].tolist(), counts.tolist(), strict=True))
-
-
-class _Placing:
-    """Turns what the kernel says of a page that is there into an error of the stream."""
-
-    def __init__(self, page: int) -> None:
-        self._page = page
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, FileExistsError):
-            raise StreamError.of(
-                f"page {self._page} or one behind it", "it came twice in postcopy", _TWICE
-            ) from None
+@contextmanager
+def _placing(page: int) -> Iterator[None]:
+    """Turn what the kernel says of a page that is there into an error of the stream."""
+    try:
+        yield
+    except FileExistsError:
+        raise StreamError.of(
+            f"page {page} or one behind it", "it came twice in postcopy", _TWICE
+        ) from None

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from migkit.errors import ChannelError
+from migkit.live.page_runs import runs_of
 from migkit.stream.blocks import Block
 from migkit.stream.writing_mapped_ram import bitmap_of, write_block_list
 
@@ -72,10 +73,9 @@ class FilePages:
         memory, place = self._image.view(block), block.pages_offset or 0
         self._present[block.first_page + pages[zero]] = False
         normal = np.sort(pages[~zero])
-        for run in np.split(normal, np.flatnonzero(np.diff(normal) > 1) + 1):
-            if len(run):
-                first, end = int(run[0]) * size, (int(run[-1]) + 1) * size
-                self._write_at(descriptor, memory[first:end], place + first)
+        for first, count in runs_of(normal):
+            start, end = first * size, (first + count) * size
+            self._write_at(descriptor, memory[start:end], place + start)
         self._present[block.first_page + normal] = True
         return len(normal) * size
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from migkit._engine.xbzrle import decode
 from migkit.errors import StreamError
+from migkit.live.page_runs import runs_of
 from migkit.stream import Stream, read_stream
 from migkit.stream.blocks import Block
 from migkit.stream.configuration import Configuration
@@ -95,12 +96,10 @@ class GuestImage:
         """
         if self.room is None:
             return
-        for run in np.split(pages, np.flatnonzero(np.diff(pages) > 1) + 1):
-            if len(run):
-                start = int(run[0]) * self.page_size
-                length = len(run) * self.page_size
-                if start % mmap.PAGESIZE == 0 and length % mmap.PAGESIZE == 0:
-                    self.room.madvise(mmap.MADV_DONTNEED, start, length)
+        for first, count in runs_of(pages):
+            start, length = first * self.page_size, count * self.page_size
+            if start % mmap.PAGESIZE == 0 and length % mmap.PAGESIZE == 0:
+                self.room.madvise(mmap.MADV_DONTNEED, start, length)
 
 
 def room_for(size: int) -> tuple[mmap.mmap, npt.NDArray[np.uint8]]:
