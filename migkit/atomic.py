@@ -47,20 +47,16 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    new, old = work / "new", work / "old"
     try:
-        new, old = work / "new", work / "old"
         new.mkdir()
         yield new
-        try:
-            if folder.exists():
-                os.replace(folder, old)
-            os.replace(new, folder)
-        finally:
-            if old.exists() and not folder.exists():  # interrupted between the two
-                os.replace(old, folder)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(new, folder)
     finally:
-        if (work / "old").exists() and not folder.exists():
-            os.replace(work / "old", folder)  # interrupted between the two moves
+        if old.exists() and not folder.exists():  # interrupted between the two moves
+            os.replace(old, folder)
         _remove(work)
 
 
