@@ -57,12 +57,13 @@ class _Batch:
         m = self._m
         number = m.dirty.block_of(int(pages[0]))
         block, size = m.image.blocks[number], m.image.page_size
-        view, zero = m.image.view(block), m.image.zero[pages].tolist()
+        view, zero = m.image.view(block), m.image.zero
         start = self._cache.starts[number]
-        for done, within in enumerate((pages - block.first_page).tolist()):
+        for done, page in enumerate(map(int, pages)):  # few fit, of the many that may
             if done and m.file.is_full:
                 return done
-            data = b"" if zero[done] else bytes(view[within * size : within * size + size])
+            within = page - block.first_page
+            data = b"" if zero[page] else bytes(view[within * size : within * size + size])
             record = self._record(block.name, within, start + within, data)
             m.file.put(record)
             self.bytes += len(record)
