@@ -126,8 +126,7 @@ def _counters(pages: int, workload: Workload, positions: tuple[int, ...]) -> Wor
         numbers = np.arange(vcpu, position, vcpus)
         here = written[numbers]
         counters[:, vcpu * _WORDS] = np.bincount(here, minlength=pages)
-        # Numbers ascend, so of a page's the last one is its largest.
-        np.maximum.at(counters[:, vcpu * _WORDS + 1], here, (numbers + 1).astype(np.uint64))
+        counters[here, vcpu * _WORDS + 1] = numbers + 1  # they ascend: of a page's the last stays
     return counters
 
 

@@ -167,10 +167,10 @@ def _parameters(
     values = given
     if not isinstance(values, MigrationParameters):
         values = MigrationParameters.from_qmp(values or {})
+    told = values.to_qmp()
     for name, default in _UNHEARD.items():
-        found = values.to_qmp()[name]
-        if found != default:
+        if told[name] != default:
             raise InputError.of(
-                f"send with {name} {found}", "it has no effect here", f"leave {name} out"
+                f"send with {name} {told[name]}", "it has no effect here", f"leave {name} out"
             )
     return values
