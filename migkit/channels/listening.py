@@ -240,10 +240,13 @@ def listen(address: Address, tls: TlsFiles | None = None) -> Listener:
 def _read(address: FileAddress) -> Channel:
     try:
         made = os.open(address.filename, os.O_RDONLY | os.O_CLOEXEC)
-        if stat.S_ISDIR(os.fstat(made).st_mode):
+        try:
+            if stat.S_ISDIR(os.fstat(made).st_mode):
+                raise ChannelError.of(f"read {address}", "is a folder", "name a file")
+            os.lseek(made, address.offset, os.SEEK_SET)
+        except BaseException:
             os.close(made)
-            raise ChannelError.of(f"read {address}", "is a folder", "name a file")
-        os.lseek(made, address.offset, os.SEEK_SET)
+            raise
     except OSError as error:
         raise ChannelError.of(
             f"read {address}", error.strerror or str(error), "give a file that is there"
